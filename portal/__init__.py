@@ -1,0 +1,1 @@
+"""Portal: a customer-support desk that a company runs itself."""

@@ -1,0 +1,116 @@
+"""Every failure answered in words: as a page, as the partial that asked, or as JSON."""
+
+import structlog
+from flask import Flask, Response, flash, jsonify, make_response, redirect, render_template, request, url_for
+from flask_wtf.csrf import CSRFError
+from redis.exceptions import RedisError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from werkzeug.exceptions import HTTPException
+
+from portal.errors import Permanent, Retryable, UserFault
+from portal.extensions import db
+
+TITLES = {
+    400: "That request could not be read",
+    403: "Not for your role",
+    404: "Not found",
+    405: "Not possible this way",
+    409: "Something changed meanwhile",
+    413: "Too large",
+    422: "That cannot be done",
+    429: "Too many tries",
+    500: "Something broke on our side",
+    503: "Portal is catching its breath",
+}
+MESSAGES = {
+    404: "There is nothing at this address, or it lies outside your branches.",
+    405: "This address does not take that kind of request. Go back and use the button on the page.",
+    413: "What you sent is larger than this installation takes. Nothing was stored; try a smaller file.",
+    429: "Too many tries in a short time. Wait a minute, then try again.",
+    500: "The error is recorded. What you had saved is safe; reload the page and try again.",
+    503: "The database does not answer at the moment. Nothing you saved is lost; try again in a few seconds.",
+}
+
+log = structlog.get_logger()
+
+
+def install_error_pages(app: Flask) -> None:
+    """Register a handler for every kind of failure a request can end in."""
+    app.register_error_handler(UserFault, lambda fault: _answer(fault.status_code, str(fault)))
+    app.register_error_handler(CSRFError, _answer_expired_form)
+    app.register_error_handler(HTTPException, _answer_http)
+    app.register_error_handler(Retryable, lambda error: _answer(503, str(error)))
+    app.register_error_handler(Permanent, lambda error: _answer(422, str(error)))
+    app.register_error_handler(OperationalError, _answer_database_away)
+    app.register_error_handler(RedisError, _answer_redis_away)
+    app.register_error_handler(Exception, _answer_unexpected)
+
+
+def wants_json() -> bool:
+    """Whether the caller is a program: an API path, or a request that prefers JSON to HTML."""
+    if request.path.startswith("/api/"):
+        return True
+    accepted = request.accept_mimetypes
+    return accepted["application/json"] > accepted["text/html"]
+
+
+def wants_partial() -> bool:
+    """Whether a script of ours asked for a piece of a page."""
+    return request.headers.get("X-Partial") == "1"
+
+
+def _answer(status_code: int, message: str) -> Response:
+    title = TITLES.get(status_code, "That did not work")
+    if wants_json():
+        body: Response = jsonify(error=title, message=message)
+    elif wants_partial():
+        body = make_response(render_template("errors/partial.html", title=title, message=message))
+    else:
+        body = make_response(
+            render_template("errors/error.html", status_code=status_code, title=title, message=message)
+        )
+    body.status_code = status_code
+    return body
+
+
+def _answer_http(error: HTTPException) -> Response | HTTPException:
+    code = error.code or 500
+    if code < 400:
+        return error
+    response = _answer(code, MESSAGES.get(code) or error.description or "")
+    retry_after = getattr(error, "retry_after", None)
+    if code == 429 and retry_after:
+        response.headers["Retry-After"] = str(retry_after)
+    return response
+
+
+def _answer_expired_form(_error: CSRFError) -> Response:
+    """A form without a valid token: its session ended, or it is no form of ours."""
+    message = "Your session has ended or this form is too old. Nothing was changed; reload the page and send it again."
+    if request.path.startswith("/login"):
+        flash("That page had been open for a long time. Please sign in again.", "info")
+        return make_response(redirect(url_for("AuthDBView.login")))
+    return _answer(400, message)
+
+
+def _answer_database_away(error: OperationalError) -> Response:
+    db.session.rollback()
+    log.error("database_away", path=request.path, error=type(error.orig).__name__)
+    response = _answer(503, MESSAGES[503])
+    response.headers["Retry-After"] = "5"
+    return response
+
+
+def _answer_redis_away(error: RedisError) -> Response:
+    log.error("redis_away", path=request.path, error=type(error).__name__)
+    return _answer(
+        503, "Live services are away for a moment. Nothing you saved is lost; try again in a few seconds."
+    )
+
+
+def _answer_unexpected(error: Exception) -> Response:
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return _answer_database_away(OperationalError(None, None, error.orig))
+    db.session.rollback()
+    log.exception("request_failed", path=request.path, endpoint=request.endpoint)
+    return _answer(500, MESSAGES[500])

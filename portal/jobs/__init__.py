@@ -1,0 +1,1 @@
+"""When: thin jobs and their timetable."""

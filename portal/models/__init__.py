@@ -1,0 +1,47 @@
+"""Rows: one file per noun. Importing this package registers every table."""
+
+from flask_appbuilder.security.sqla.models import Role, User
+
+from portal.models.account import ChannelAccount
+from portal.models.agent import Agent, BranchMembership
+from portal.models.branch import Branch, EscalationTier
+from portal.models.calendar import Calendar
+from portal.models.customer import Customer, Identity
+from portal.models.desk import AuditEntry, Notification, SavedView
+from portal.models.escalation import Escalation
+from portal.models.event import Event
+from portal.models.mailbox import Delivery, InboxItem, OutboxItem
+from portal.models.message import Attachment, Message
+from portal.models.routing import RoutingRule
+from portal.models.sla import Clock, SlaPolicy
+from portal.models.template import ReplyTemplate
+from portal.models.ticket import Tag, Ticket
+
+__all__ = [
+    "Agent",
+    "Attachment",
+    "AuditEntry",
+    "Branch",
+    "BranchMembership",
+    "Calendar",
+    "ChannelAccount",
+    "Clock",
+    "Customer",
+    "Delivery",
+    "Escalation",
+    "EscalationTier",
+    "Event",
+    "Identity",
+    "InboxItem",
+    "Message",
+    "Notification",
+    "OutboxItem",
+    "ReplyTemplate",
+    "Role",
+    "RoutingRule",
+    "SavedView",
+    "SlaPolicy",
+    "Tag",
+    "Ticket",
+    "User",
+]

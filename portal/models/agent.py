@@ -1,0 +1,58 @@
+"""The people who log in: FAB's User plus what Portal knows about them."""
+
+from flask_appbuilder.security.sqla.models import User
+from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, backref, mapped_column, relationship
+
+from portal.extensions import db
+from portal.models.branch import Branch
+from portal.models.columns import Created, SmallId, Timestamp, one_of
+
+AVAILABILITIES = ("available", "away")
+THEMES = ("system", "light", "dark")
+
+
+class Agent(db.Model):
+    """The profile of one User. FAB's User stays as it is: API keys and roles return plain users."""
+
+    __tablename__ = "agent"
+    __table_args__ = (one_of("availability", AVAILABILITIES), one_of("theme", THEMES))
+
+    user_id: Mapped[int] = mapped_column(
+        Integer, ForeignKey("ab_user.id", ondelete="CASCADE"), primary_key=True
+    )
+    time_zone: Mapped[str] = mapped_column(String(64), default="UTC")
+    language: Mapped[str] = mapped_column(String(12), default="en")
+    theme: Mapped[str] = mapped_column(String(8), default="system")
+    signature_html: Mapped[str] = mapped_column(default="")
+    availability: Mapped[str] = mapped_column(String(16), default="available")
+    capacity: Mapped[int] = mapped_column(default=20)
+    # Sessions that began before this moment are over: set when the password changes.
+    sessions_valid_from: Mapped[Timestamp | None]
+    created_at: Mapped[Created]
+
+    user: Mapped[User] = relationship(User, backref=backref("agent", uselist=False, passive_deletes=True))
+
+    def __repr__(self) -> str:
+        return str(self.user)
+
+
+class BranchMembership(db.Model):
+    """A person's place in a branch: their level there, and whether they lead it."""
+
+    __tablename__ = "branch_membership"
+    __table_args__ = (UniqueConstraint("user_id", "branch_id"), Index(None, "branch_id", "tier_level"))
+
+    id: Mapped[SmallId]
+    user_id: Mapped[int] = mapped_column(Integer, ForeignKey("ab_user.id", ondelete="CASCADE"))
+    branch_id: Mapped[int] = mapped_column(ForeignKey("branch.id"))
+    tier_level: Mapped[int] = mapped_column(default=1)
+    is_lead: Mapped[bool] = mapped_column(default=False)
+    on_call_order: Mapped[int | None]
+    created_at: Mapped[Created]
+
+    user: Mapped[User] = relationship(User, backref=backref("memberships", passive_deletes=True))
+    branch: Mapped[Branch] = relationship(backref="memberships")
+
+    def __repr__(self) -> str:
+        return f"{self.user} in {self.branch}"

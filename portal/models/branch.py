@@ -1,0 +1,74 @@
+"""Branches and the levels of their agents."""
+
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.extensions import db
+from portal.models.calendar import Calendar
+from portal.models.columns import Created, SmallId, one_of
+
+PRIORITIES = ("low", "normal", "high", "urgent")
+STRATEGIES = ("manual", "round_robin", "least_loaded", "sticky")
+ON_UNACKNOWLEDGED = ("next_on_call", "next_tier", "branch_lead")
+
+
+class Branch(db.Model):
+    """An office, shop or department: time zone, calendar, members, addresses."""
+
+    __tablename__ = "branch"
+    __table_args__ = (
+        UniqueConstraint("code"),
+        one_of("default_priority", PRIORITIES),
+        one_of("assignment_strategy", STRATEGIES),
+    )
+
+    id: Mapped[SmallId]
+    code: Mapped[str] = mapped_column(String(32))
+    name: Mapped[str] = mapped_column(String(120))
+    time_zone: Mapped[str] = mapped_column(String(64), default="UTC")
+    language: Mapped[str] = mapped_column(String(12), default="en")
+    calendar_id: Mapped[int] = mapped_column(ForeignKey("calendar.id"), index=True)
+    policy_id: Mapped[int | None] = mapped_column(ForeignKey("sla_policy.id", use_alter=True), index=True)
+    fall_back_branch_id: Mapped[int | None] = mapped_column(ForeignKey("branch.id"), index=True)
+    default_priority: Mapped[str] = mapped_column(String(16), default="normal")
+    assignment_strategy: Mapped[str] = mapped_column(String(16), default="manual")
+    from_name: Mapped[str] = mapped_column(String(120), default="")
+    signature_html: Mapped[str] = mapped_column(default="")
+    reopen_window_days: Mapped[int] = mapped_column(default=14)
+    is_active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[Created]
+
+    calendar: Mapped[Calendar] = relationship()
+    policy: Mapped["SlaPolicy | None"] = relationship(foreign_keys=[policy_id])  # noqa: F821
+    fall_back_branch: Mapped["Branch | None"] = relationship(remote_side="Branch.id")
+    tiers: Mapped[list["EscalationTier"]] = relationship(
+        back_populates="branch", order_by="EscalationTier.level"
+    )
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class EscalationTier(db.Model):
+    """A level of a branch's agents: 1 answers first, 2 is escalated to. No branch: for every branch without its own."""
+
+    __tablename__ = "escalation_tier"
+    __table_args__ = (
+        UniqueConstraint("branch_id", "level", postgresql_nulls_not_distinct=True),
+        one_of("on_unacknowledged", ON_UNACKNOWLEDGED),
+        Index(None, "branch_id"),
+    )
+
+    id: Mapped[SmallId]
+    branch_id: Mapped[int | None] = mapped_column(ForeignKey("branch.id"))
+    level: Mapped[int]
+    name: Mapped[str] = mapped_column(String(120))
+    acknowledge_within_minutes: Mapped[int] = mapped_column(default=20)
+    on_unacknowledged: Mapped[str] = mapped_column(String(16), default="branch_lead")
+    # Percentage of a clock's target at which a ticket of the level below comes here by itself; 0: never.
+    escalate_at_percent: Mapped[int] = mapped_column(default=100)
+
+    branch: Mapped[Branch | None] = relationship(back_populates="tiers")
+
+    def __repr__(self) -> str:
+        return f"{self.name} (level {self.level})"

@@ -1,0 +1,56 @@
+"""The handing of a ticket from one tier to another."""
+
+from flask_appbuilder.security.sqla.models import User
+from sqlalchemy import BigInteger, ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.extensions import db
+from portal.models.columns import BigId, Created, Timestamp, one_of
+
+TRIGGERS = ("manual", "sla_warning", "sla_breach", "unacknowledged")
+
+
+class Escalation(db.Model):
+    """Open until it is handed back or the ticket is resolved; at most one is open on a ticket for one level."""
+
+    __tablename__ = "escalation"
+    __table_args__ = (
+        one_of("trigger", TRIGGERS),
+        Index(
+            "uq_escalation_open",
+            "ticket_id",
+            "to_level",
+            unique=True,
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index(None, "ticket_id"),
+        Index(
+            "ix_escalation_unacknowledged",
+            "acknowledge_by",
+            postgresql_where=text("acknowledged_at IS NULL AND ended_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[BigId]
+    ticket_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("ticket.id"))
+    branch_id: Mapped[int] = mapped_column(ForeignKey("branch.id"), index=True)
+    from_level: Mapped[int]
+    to_level: Mapped[int]
+    trigger: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(default="")
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"))
+    created_at: Mapped[Created]
+    acknowledge_by: Mapped[Timestamp | None]
+    acknowledged_at: Mapped[Timestamp | None]
+    acknowledged_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"))
+    ended_at: Mapped[Timestamp | None]
+    ended_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"))
+    # "handed_back" or "resolved"
+    ended_how: Mapped[str] = mapped_column(String(16), default="")
+    note: Mapped[str] = mapped_column(default="")
+
+    created_by: Mapped[User | None] = relationship(User, foreign_keys=[created_by_id])
+    acknowledged_by: Mapped[User | None] = relationship(User, foreign_keys=[acknowledged_by_id])
+
+    def __repr__(self) -> str:
+        return f"Level {self.from_level} to {self.to_level}"

@@ -1,0 +1,159 @@
+"""One matter of one customer."""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    Sequence,
+    String,
+    Table,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+from flask_appbuilder.security.sqla.models import User
+
+from portal.extensions import db
+from portal.models.branch import PRIORITIES, Branch
+from portal.models.columns import BigId, Created, SmallId, Timestamp, one_of
+from portal.models.customer import CHANNEL_KINDS, Customer
+from portal.rules.lifecycle import OPEN_STATUSES, STATUSES
+
+TICKET_TYPES = ("question", "incident", "bug", "improvement", "feature_request")
+SEVERITIES = ("none", "minor", "major", "critical")
+
+ticket_number = Sequence("ticket_number_seq", start=10001, metadata=db.metadata)
+IS_OPEN = text("status IN ({})".format(", ".join(f"'{status}'" for status in OPEN_STATUSES)))
+# Tickets without a running clock come last in every list that is sorted by what is due.
+DUE_ORDER = text("coalesce(next_due_at, 'infinity'::timestamptz)")
+
+ticket_tag = Table(
+    "ticket_tag",
+    db.metadata,
+    Column("ticket_id", BigInteger, ForeignKey("ticket.id", ondelete="CASCADE"), primary_key=True),
+    Column("tag_id", Integer, ForeignKey("tag.id", ondelete="CASCADE"), primary_key=True, index=True),
+)
+
+
+class Tag(db.Model):
+    __tablename__ = "tag"
+    __table_args__ = (UniqueConstraint("name"),)
+
+    id: Mapped[SmallId]
+    name: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[Created]
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class Ticket(db.Model):
+    """What a queue row needs stands here, so that a list reads no messages.
+
+    `next_due_at` and `next_due_kind` cache the soonest running clock, `is_breached` that one is late.
+    `last_*` describe the newest message that is no note; `unread_since` is set by a customer's message and
+    cleared when someone of the desk opens the ticket.
+    """
+
+    __tablename__ = "ticket"
+    __table_args__ = (
+        UniqueConstraint("number"),
+        one_of("status", STATUSES),
+        one_of("priority", PRIORITIES),
+        one_of("type", TICKET_TYPES),
+        one_of("severity", SEVERITIES),
+        one_of("channel_kind", CHANNEL_KINDS),
+        Index("ix_ticket_open_due", DUE_ORDER, "id", postgresql_where=IS_OPEN),
+        Index("ix_ticket_open_branch_due", "branch_id", DUE_ORDER, "id", postgresql_where=IS_OPEN),
+        Index("ix_ticket_open_assignee_due", "assignee_id", DUE_ORDER, "id", postgresql_where=IS_OPEN),
+        Index(
+            "ix_ticket_unassigned_due",
+            "branch_id",
+            DUE_ORDER,
+            "id",
+            postgresql_where=text(f"assignee_id IS NULL AND {IS_OPEN.text}"),
+        ),
+        Index(
+            "ix_ticket_breached_due",
+            "branch_id",
+            DUE_ORDER,
+            "id",
+            postgresql_where=text(f"is_breached AND {IS_OPEN.text}"),
+        ),
+        Index(
+            "ix_ticket_escalated_due",
+            "branch_id",
+            "tier_level",
+            DUE_ORDER,
+            "id",
+            postgresql_where=text(f"tier_level > 1 AND {IS_OPEN.text}"),
+        ),
+        Index("ix_ticket_branch_status_activity", "branch_id", "status", "last_activity_at", "id"),
+        Index("ix_ticket_branch_created", "branch_id", "created_at", "id"),
+        Index("ix_ticket_last_activity", "last_activity_at", "id"),
+        Index("ix_ticket_created", "created_at", "id"),
+        Index("ix_ticket_customer", "customer_id", "branch_id", "last_activity_at"),
+        Index("ix_ticket_assignee", "assignee_id", "status"),
+        Index("ix_ticket_resolved", "resolved_at", postgresql_where=text("status = 'resolved'")),
+        Index("ix_ticket_follows", "follows_id", postgresql_where=text("follows_id IS NOT NULL")),
+        Index("ix_ticket_merged_into", "merged_into_id", postgresql_where=text("merged_into_id IS NOT NULL")),
+        Index(
+            "ix_ticket_subject_trgm",
+            "subject",
+            postgresql_using="gin",
+            postgresql_ops={"subject": "gin_trgm_ops"},
+        ),
+    )
+
+    id: Mapped[BigId]
+    number: Mapped[int] = mapped_column(BigInteger, ticket_number, server_default=ticket_number.next_value())
+    subject: Mapped[str] = mapped_column(default="")
+    status: Mapped[str] = mapped_column(String(16), default="new")
+    priority: Mapped[str] = mapped_column(String(16), default="normal")
+    type: Mapped[str] = mapped_column(String(24), default="question")
+    severity: Mapped[str] = mapped_column(String(16), default="none")
+    language: Mapped[str] = mapped_column(String(12), default="")
+    branch_id: Mapped[int] = mapped_column(ForeignKey("branch.id"))
+    tier_level: Mapped[int] = mapped_column(default=1)
+    assignee_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"))
+    customer_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("customer.id"))
+    channel_kind: Mapped[str] = mapped_column(String(16), default="email")
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("channel_account.id"), index=True)
+    policy_id: Mapped[int | None] = mapped_column(ForeignKey("sla_policy.id"), index=True)
+    merged_into_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("ticket.id"))
+    follows_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("ticket.id"))
+    # Which rule placed it and on what evidence: portal.rules.routing.RouteDecision.
+    route: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict, server_default="{}")
+
+    created_at: Mapped[Created]
+    last_activity_at: Mapped[Created]
+    last_customer_message_at: Mapped[Timestamp | None]
+    picked_up_at: Mapped[Timestamp | None]
+    first_viewed_at: Mapped[Timestamp | None]
+    first_responded_at: Mapped[Timestamp | None]
+    resolved_at: Mapped[Timestamp | None]
+    closed_at: Mapped[Timestamp | None]
+    unread_since: Mapped[Timestamp | None]
+    snippet: Mapped[str] = mapped_column(String(200), default="")
+    is_last_message_ours: Mapped[bool] = mapped_column(default=False)
+    message_count: Mapped[int] = mapped_column(default=0)
+    reopened_count: Mapped[int] = mapped_column(default=0)
+    next_due_at: Mapped[Timestamp | None]
+    next_due_kind: Mapped[str | None] = mapped_column(String(16))
+    is_breached: Mapped[bool] = mapped_column(default=False)
+    is_paused: Mapped[bool] = mapped_column(default=False)
+    # Counts every change that concerns a person who is writing an answer: the stale-send guard compares it.
+    revision: Mapped[int] = mapped_column(default=0)
+
+    branch: Mapped[Branch] = relationship()
+    assignee: Mapped[User | None] = relationship(User)
+    customer: Mapped[Customer] = relationship()
+    tags: Mapped[list[Tag]] = relationship(secondary=ticket_tag, order_by=Tag.name)
+
+    def __repr__(self) -> str:
+        return f"#{self.number} {self.subject}"

@@ -1,0 +1,1 @@
+"""Verbs: one call, one transaction, one event."""

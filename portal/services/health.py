@@ -1,0 +1,97 @@
+"""What this installation needs to run, and whether it has it."""
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+import redis
+from rq import Queue, Worker
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from portal.enqueue import QUEUES
+from portal.extensions import db, redis_handle
+from portal.models import ChannelAccount
+from portal.models.columns import now
+
+CRON_KEY = "portal:cron:beat"
+LISTENER_KEY = "portal:listener:beat"
+# A beat is written every few seconds; one this old means that the process is gone.
+LATEST_BEAT_SECONDS = 30
+MAILBOX_LAG = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One need: its name, whether it is met, and a sentence about it."""
+
+    name: str
+    is_ok: bool
+    sentence: str
+
+
+def check_all() -> list[Check]:
+    """Every check, in the order in which their failures explain one another. Reads only."""
+    checks = [_check_database()]
+    checks.append(_check_redis())
+    if checks[1].is_ok:
+        checks += [_check_workers(), _check_beat("cron", CRON_KEY), _check_beat("listener", LISTENER_KEY)]
+    if checks[0].is_ok:
+        checks.append(_check_mailboxes())
+    return checks
+
+
+def beat(key: str) -> None:
+    """Say that the process behind `key` is alive. Raises redis.RedisError."""
+    redis_handle.client.set(key, str(time.time()), ex=LATEST_BEAT_SECONDS * 4)
+
+
+def _check_database() -> Check:
+    try:
+        revision = db.session.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    except SQLAlchemyError as error:
+        db.session.rollback()
+        return Check("database", False, f"PostgreSQL gives no answer ({type(error).__name__}).")
+    return Check("database", True, f"PostgreSQL answers; its schema is at {revision}.")
+
+
+def _check_redis() -> Check:
+    try:
+        redis_handle.client.ping()
+    except redis.RedisError as error:
+        return Check("redis", False, f"Redis gives no answer ({type(error).__name__}).")
+    return Check("redis", True, "Redis answers.")
+
+
+def _check_workers() -> Check:
+    workers = Worker.all(connection=redis_handle.client)
+    served = {name for worker in workers for name in worker.queue_names()}
+    missing = [name for name in QUEUES if name not in served]
+    waiting = sum(Queue(name, connection=redis_handle.client).count for name in QUEUES)
+    if missing:
+        return Check("workers", False, f"No worker serves {', '.join(missing)}; {waiting} jobs wait.")
+    return Check("workers", True, f"{len(workers)} workers, {waiting} jobs waiting.")
+
+
+def _check_beat(name: str, key: str) -> Check:
+    beat_at = redis_handle.client.get(key)
+    if beat_at is None or time.time() - float(beat_at) > LATEST_BEAT_SECONDS:
+        return Check(name, False, f"The {name} process has not been heard of for {LATEST_BEAT_SECONDS} s.")
+    return Check(name, True, f"The {name} process is alive.")
+
+
+def _check_mailboxes() -> Check:
+    late = db.session.scalar(
+        select(func.count())
+        .select_from(ChannelAccount)
+        .where(
+            ChannelAccount.is_active,
+            ChannelAccount.imap_host != "",
+            (ChannelAccount.fetched_at < now() - MAILBOX_LAG) | ChannelAccount.fetched_at.is_(None),
+        )
+    )
+    if late:
+        return Check(
+            "mailboxes", False, f"{late} mailboxes could not be fetched for 15 minutes; see Admin, Accounts."
+        )
+    return Check("mailboxes", True, "All mailboxes are being fetched.")

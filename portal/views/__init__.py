@@ -1,0 +1,10 @@
+"""Pages and APIs: they load, call one service, and answer."""
+
+from flask import Flask
+
+
+def install_views(app: Flask) -> None:
+    """Register every blueprint."""
+    from portal.views import health
+
+    app.register_blueprint(health.blueprint)

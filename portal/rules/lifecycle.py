@@ -41,7 +41,7 @@ ANSWERABLE_STATUSES: tuple[str, ...] = ("new", "open", "pending")
 
 @dataclass(frozen=True, slots=True)
 class StatusDecision:
-    """The status that follows. With `is_follow_up` the ticket stays as it is and a new, linked one is opened."""
+    """The status that follows. With `is_follow_up` the ticket stays so and a new, linked one is opened."""
 
     status: str
     rule: str
@@ -56,13 +56,13 @@ def label(status: str) -> str:
 
 
 def choices(status: str) -> tuple[tuple[str, str], ...]:
-    """What an agent may choose for a ticket of `status`, itself included: (name, label), in the table's order."""
+    """What an agent may choose for a ticket of `status`, itself included: (name, label) in table order."""
     row = TABLE[status]
     return tuple((name, LABELS[name]) for name in TABLE if name == status or name in row.may_become)
 
 
 def check_transition(from_status: str, to_status: str) -> Decision:
-    """Whether a ticket may move between two statuses; staying where it is is allowed, so a retry is harmless."""
+    """Whether a ticket may move between two statuses. Staying is allowed, so that a retry is harmless."""
     evidence: Evidence = {"from": from_status, "to": to_status}
     unknown = next((name for name in (from_status, to_status) if name not in TABLE), None)
     if unknown is not None:
@@ -81,8 +81,9 @@ def status_after_customer_message(
 ) -> StatusDecision:
     """What a customer's message makes of a ticket.
 
-    `closed_at` counts for closed tickets only. Within `reopen_window_days` of it (the last moment included) the
-    ticket opens again; later, or when the moment of closing is unknown, a linked follow-up ticket is opened.
+    `closed_at` counts for closed tickets only. Within `reopen_window_days` of it (the last moment included)
+    the ticket opens again; later, or when the moment of closing is unknown, a linked follow-up ticket is
+    opened.
     """
     if status == "new":
         return StatusDecision("new", "still_new", "Nobody has answered yet, so the ticket stays New.")
@@ -101,8 +102,8 @@ def status_after_customer_message(
 def status_after_reply(status: str, chosen: str | None = None) -> StatusDecision:
     """What an agent's reply makes of a ticket: the status the agent chose, otherwise "Waiting on customer".
 
-    On hold and finished tickets keep their status unless the agent chooses another. An illegal choice keeps the
-    status, with rule `not_allowed` and the sentence to show.
+    On hold and finished tickets keep their status unless the agent chooses another. An illegal choice keeps
+    the status, with rule `not_allowed` and the sentence to show.
     """
     if chosen is not None:
         decision = check_transition(status, chosen)

@@ -1,4 +1,4 @@
-"""Whether a mail may be answered by a machine, and how often: what keeps two desks from writing to each other.
+"""Whether a machine may answer a mail, and how often: what keeps two desks from writing to each other.
 
 After RFC 3834 (automatic responses), RFC 3464 (delivery status), RFC 2919 (lists), RFC 5230 §4.6 (vacation).
 """
@@ -10,13 +10,41 @@ from dataclasses import dataclass
 from portal.rules.decision import Decision, Evidence
 
 _NO_REPLY = (
-    "noreply donotreply dontreply noanswer nichtantworten keineantwort nepasrepondre nepasrépondre noresponder "
-    "noresponda nonrispondere naoresponder nãoresponder nieodpowiadac geenantwoord svarikke svarinte alavastaa "
-    "neodpovidat yanitlamayin"
-).split()
+    "noreply",
+    "donotreply",
+    "dontreply",
+    "noanswer",
+    "nichtantworten",
+    "keineantwort",
+    "nepasrepondre",
+    "nepasrépondre",
+    "noresponder",
+    "noresponda",
+    "nonrispondere",
+    "naoresponder",
+    "nãoresponder",
+    "nieodpowiadac",
+    "geenantwoord",
+    "svarikke",
+    "svarinte",
+    "alavastaa",
+    "neodpovidat",
+    "yanitlamayin",
+)
 # RFC 3834 §2 names these; they read no answers, or answer every one.
 _ROBOTS = frozenset(
-    "mailerdaemon postmaster listserv majordomo mailman bounce bounces nobody root daemon".split()
+    {
+        "mailerdaemon",
+        "postmaster",
+        "listserv",
+        "majordomo",
+        "mailman",
+        "bounce",
+        "bounces",
+        "nobody",
+        "root",
+        "daemon",
+    }
 )
 _ROBOT_AFFIX = re.compile(r"\Aowner-|-(?:request|owner|bounces?|errors|confirm|relay)\Z")
 _SUPPRESSING = frozenset({"all", "oof", "autoreply"})
@@ -27,9 +55,9 @@ _BULK = frozenset({"bulk", "junk", "list", "auto_reply", "auto-reply"})
 class MailOrigin:
     """What an incoming mail's headers say of where it comes from. Addresses as they stand, words in any case.
 
-    `auto_submitted` is the first word of that header; `suppressed_responses` the words of X-Auto-Response-Suppress,
-    which also stands on ordinary notifications and so only forbids answers; `is_ours` is true when its Message-ID
-    or X-Loop is our own.
+    `auto_submitted` is the first word of that header; `suppressed_responses` the words of
+    X-Auto-Response-Suppress, which also stands on ordinary notifications and so only forbids answers;
+    `is_ours` is true when its Message-ID or X-Loop is our own.
     """
 
     from_address: str
@@ -69,8 +97,8 @@ def may_answer(
 ) -> Decision:
     """Whether an automatic mail may answer this one; an agent always may.
 
-    `own_addresses` are lower-case addresses of our accounts, `suppressed_addresses` those that bounced for good.
-    An answer goes to Reply-To where there is one, so both addresses are judged.
+    `own_addresses` are lower-case addresses of our accounts, `suppressed_addresses` those that bounced for
+    good. An answer goes to Reply-To where there is one, so both addresses are judged.
     """
     for rule, is_so, reason in _objections(origin):
         if is_so:
@@ -102,7 +130,7 @@ def within_caps(counts: AutomaticCounts, caps: Caps) -> Decision:
 
 
 def is_no_reply_address(address: str) -> bool:
-    """Whether nobody reads what is sent to this address, or a machine does: no-reply@, mailer-daemon@, owner-x@."""
+    """Whether nobody reads what is sent there, or only a machine: no-reply@, mailer-daemon@, owner-x@."""
     local = address.strip().strip("<>").rpartition("@")[0].casefold().strip('"')
     base = local.partition("+")[0]
     joined = re.sub(r"[^\w]|_", "", base)

@@ -1,8 +1,8 @@
 """Signed ids: what we put into addresses and headers, and believe when it comes back.
 
-Every signature is an HMAC-SHA256 (RFC 2104) over a purpose and the payload, truncated, in lower-case base32 (RFC
-4648 §6) because mail systems change the case of local parts. Reading takes several keys, newest first, so that
-a key can be replaced while old mails are still being answered.
+Every signature is an HMAC-SHA256 (RFC 2104) over a purpose and the payload, truncated, in lower-case base32
+(RFC 4648 §6) because mail systems change the case of local parts. Reading takes several keys, newest first,
+so that a key can be replaced while old mails are still being answered.
 """
 
 import base64
@@ -47,8 +47,8 @@ def read_ticket_token(keys: Sequence[bytes], token: str) -> int | None:
 def reply_address(base_address: str, token: str) -> str:
     """`support@shop.test` as `support+t-<token>@shop.test` (subaddressing, RFC 5233).
 
-    Raises ValueError when that makes a local part over 64 characters (RFC 5321 §4.5.3.1.1) or `base_address` is
-    no address.
+    Raises ValueError when that makes a local part over 64 characters (RFC 5321 §4.5.3.1.1) or `base_address`
+    is no address.
     """
     return _with_tag(base_address, f"t-{token}")
 
@@ -60,7 +60,7 @@ def token_in_address(address: str) -> str | None:
 
 
 def message_id_for(key: bytes, message_id: int, domain: str) -> str:
-    """The Message-ID of a message of ours, `m.<id>.<signature>@domain`, without angle brackets (RFC 5322 §3.6.4).
+    """The Message-ID of our message, `m.<id>.<signature>@domain`, without brackets (RFC 5322 §3.6.4).
 
     It depends on the message alone, so that every try to deliver it carries the same one.
     """
@@ -70,7 +70,7 @@ def message_id_for(key: bytes, message_id: int, domain: str) -> str:
 
 
 def read_message_id(keys: Sequence[bytes], header_value: str) -> int | None:
-    """The message id in a Message-ID that we signed, with or without angle brackets; None for anything else."""
+    """The message id in a Message-ID that we signed, in brackets or not; None for anything else."""
     found = _MESSAGE_ID.fullmatch(header_value.strip().removeprefix("<").removesuffix(">").strip())
     return _read_id(keys, _MESSAGE, found)
 

@@ -36,6 +36,9 @@ class Settings:
     lmtp_port: int | None
     mail_hostname: str
     mail_size_limit_bytes: int
+    relay_host: str
+    relay_port: int
+    relay_security: str
     sink_port: int
     is_demo: bool
     is_https: bool
@@ -78,6 +81,9 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         lmtp_port=_port(environment, "LMTP_PORT", 0) or None,
         mail_hostname=environment.get("MAIL_HOSTNAME", "portal.localhost"),
         mail_size_limit_bytes=_positive(environment, "MAIL_SIZE_LIMIT_MB", 35) * 1024 * 1024,
+        relay_host=environment.get("RELAY_HOST", "127.0.0.1"),
+        relay_port=_port(environment, "RELAY_PORT", 25),
+        relay_security=environment.get("RELAY_SECURITY", "none"),
         sink_port=_port(environment, "SINK_PORT", 0) or smtp_port + 1,
         is_demo=environment.get("DEMO", "0") not in ("", "0"),
         is_https=environment.get("BASE_URL", "").startswith("https://"),

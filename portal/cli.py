@@ -1,7 +1,127 @@
-"""Commands of `flask --app wsgi`."""
+"""Commands of `flask --app wsgi`: the processes of the Procfile, and what people and scripts ask."""
 
-from flask import Flask
+import json
+import sys
+
+import click
+from flask import Flask, current_app
+
+from portal.errors import Permanent, Retryable, UserFault
 
 
 def install_commands(app: Flask) -> None:
-    """Attach every command; each imports what it needs when it runs."""
+    """Attach every command; each imports what it needs when it runs, so that none makes the others slow."""
+    for command in (release, worker, cron, listener, sink, tickets, reply, doctor, api_key):
+        app.cli.add_command(command)
+
+
+@click.command()
+@click.option("--demo", is_flag=True, help="Load the demo data as well.")
+def release(demo: bool) -> None:
+    """Bring the database up to date: migrations, partitions, roles, permissions."""
+    from portal.services import release as release_service
+
+    release_service.bring_up_to_date(with_demo=demo)
+
+
+@click.command()
+@click.option("--count", default=2, show_default=True, envvar="WORKERS", help="How many workers.")
+def worker(count: int) -> None:
+    """Work off jobs until stopped."""
+    from portal.jobs.worker import run_pool
+
+    run_pool(count)
+
+
+@click.command()
+def cron() -> None:
+    """Ring for what is due until stopped."""
+    from portal.jobs.timetable import ring_for_ever
+
+    ring_for_ever()
+
+
+@click.command()
+def listener() -> None:
+    """Take mail by SMTP and LMTP until stopped."""
+    from portal.jobs.listen import listen_for_ever
+
+    listen_for_ever(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+@click.command()
+def sink() -> None:
+    """Catch outgoing mail (demo mode) until stopped."""
+    from portal.demo.sink import run_sink
+
+    run_sink(current_app.config["SETTINGS"])
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--query", default="", help="Only tickets whose number, subject or customer's address matches.")
+def tickets(as_json: bool, query: str) -> None:
+    """List tickets with their messages."""
+    from portal.services import reading
+
+    found = reading.tickets_as_data(query)
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        return
+    for item in found:
+        click.echo(f"#{item['number']:<8} {item['status']:10} {item['branch']:16} {item['subject']}")
+
+
+@click.command()
+@click.argument("number", type=int)
+@click.option("--as", "username", required=True, help="Who answers.")
+@click.option("--html", required=True, help="The answer, as HTML.")
+def reply(number: int, username: str, html: str) -> None:
+    """Answer a ticket."""
+    from portal import access
+    from portal.extensions import db
+    from portal.models import User
+    from portal.services import replies
+
+    person = db.session.query(User).filter_by(username=username).one_or_none()
+    if person is None:
+        _fail(f"There is no person named {username!r}.")
+    try:
+        ticket = access.access_ticket_by_number(person, number, for_change=True)
+        message = replies.send_reply(ticket, person, html)
+    except (UserFault, Retryable, Permanent) as fault:
+        _fail(str(fault))
+    click.echo(f"Answered #{number}; the mail is {message.message_id_header}.")
+
+
+@click.command()
+def doctor() -> None:
+    """Check everything this installation needs."""
+    from portal.services import health
+
+    checks = health.check_all()
+    for check in checks:
+        click.echo(f"{'ok  ' if check.is_ok else 'FAIL'}  {check.name:10} {check.sentence}")
+    sys.exit(0 if all(check.is_ok for check in checks) else 1)
+
+
+@click.group("api-key")
+def api_key() -> None:
+    """Keys for the REST API."""
+
+
+@api_key.command("create")
+@click.option("--user", "username", required=True, help="Whose rights the key has.")
+def create_api_key(username: str) -> None:
+    """Print a new key; it is not shown again."""
+    from portal.services import api_keys
+
+    try:
+        click.echo(api_keys.create(username))
+    except UserFault as fault:
+        _fail(str(fault))
+
+
+def _fail(sentence: str) -> None:
+    click.echo(sentence, err=True)
+    sys.exit(1)

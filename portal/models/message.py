@@ -55,6 +55,7 @@ class Message(db.Model):
     # Lists of {"name", "address"}.
     to: Mapped[JsonList]
     cc: Mapped[JsonList]
+    reply_to: Mapped[JsonList]
     bcc: Mapped[JsonList]
     subject: Mapped[str] = mapped_column(default="")
     text: Mapped[str] = deferred(mapped_column(Text, default=""))

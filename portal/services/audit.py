@@ -20,7 +20,16 @@ SECRET = "(secret)"
 SECRET_WORDS = ("password", "secret", "key_hash", "lookup_hash", "token")
 # What changes by itself when a row is used is no decision of a person.
 UNTOLD = frozenset(
-    {"created_at", "updated_at", "changed_on", "created_on", "changed_by", "created_by", "last_uid", "fetched_at"}
+    {
+        "created_at",
+        "updated_at",
+        "changed_on",
+        "created_on",
+        "changed_by",
+        "created_by",
+        "last_uid",
+        "fetched_at",
+    }
 )
 LONGEST_VALUE = 2_000
 

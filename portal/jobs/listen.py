@@ -1,0 +1,54 @@
+"""The process that takes mail by SMTP and LMTP."""
+
+import threading
+
+import redis
+import structlog
+from flask import Flask
+
+from portal.channels.base import IncomingBytes
+from portal.channels.email.listener import ListenerSettings, serve_forever
+from portal.extensions import db
+from portal.services import accounts, health, intake
+
+BEAT_SECONDS = 5
+
+log = structlog.get_logger()
+
+
+def listen_for_ever(app: Flask) -> None:
+    """Serve until a signal. A recipient is looked up and a mail accepted in the application's own database."""
+    settings = app.config["SETTINGS"]
+
+    def resolve(recipient: str) -> bool:
+        with app.app_context():
+            return accounts.is_ours(recipient)
+
+    def accept(incoming: IncomingBytes) -> None:
+        with app.app_context():
+            intake.accept(incoming)
+
+    db.engine.dispose()
+    threading.Thread(target=_beat, args=(app,), daemon=True).start()
+    serve_forever(
+        ListenerSettings(
+            host=settings.smtp_host,
+            port=settings.smtp_port,
+            lmtp_port=settings.lmtp_port,
+            size_limit_bytes=settings.mail_size_limit_bytes,
+            hostname=settings.mail_hostname,
+        ),
+        resolve,
+        accept,
+    )
+
+
+def _beat(app: Flask) -> None:
+    pause = threading.Event()
+    while True:
+        try:
+            with app.app_context():
+                health.beat(health.LISTENER_KEY)
+        except redis.RedisError as error:
+            log.warning("redis_away", process="listener", error=type(error).__name__)
+        pause.wait(BEAT_SECONDS)

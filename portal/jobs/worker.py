@@ -1,0 +1,59 @@
+"""The worker processes: one pool, restarted when one dies, with the application loaded before the fork."""
+
+import os
+from typing import Any
+
+from flask import Flask, current_app
+from rq import Queue, SimpleWorker
+from rq.worker_pool import WorkerPool
+
+from portal.enqueue import QUEUES
+from portal.extensions import db, redis_handle
+
+# A worker that died with a job in hand is noticed after about three of these.
+MAINTENANCE_SECONDS = 30
+_app: list[Flask] = []
+
+
+class PortalWorker(SimpleWorker):
+    """Runs jobs in its own process, inside the application that was loaded before the fork.
+
+    Forking for every job would cost more than most jobs do; the pool restarts a worker that dies.
+    """
+
+    def __init__(self, *words: Any, **settings: Any) -> None:
+        super().__init__(*words, **{**settings, "maintenance_interval": MAINTENANCE_SECONDS})
+
+    def perform_job(self, *words: Any, **settings: Any) -> bool:
+        with _app[0].app_context():
+            try:
+                return super().perform_job(*words, **settings)
+            finally:
+                db.session.remove()
+
+
+def run_pool(worker_count: int) -> None:
+    """Serve every queue until told to stop. Neither the database nor Redis is connected to before the fork."""
+    app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+    _app[:] = [app]
+    _import_jobs()
+    db.engine.dispose(close=False)
+    os.environ.setdefault("RQ_LOG_LEVEL", "WARNING")
+    pool = WorkerPool(
+        QUEUES, connection=redis_handle.client, num_workers=worker_count, worker_class=PortalWorker
+    )
+    pool.start(logging_level="WARNING")
+
+
+def work_off(app: Flask) -> None:
+    """Run what waits in every queue, in this process, and return: for commands and tests."""
+    _app[:] = [app]
+    client = redis_handle.client
+    PortalWorker([Queue(name, connection=client) for name in QUEUES], connection=client).work(
+        burst=True, logging_level="WARNING"
+    )
+
+
+def _import_jobs() -> None:
+    """Load every job before the fork, so that the workers share the memory."""
+    from portal.jobs import deliver, fetch, intake, maintain, reconcile, sweep  # noqa: F401

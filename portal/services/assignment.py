@@ -1,0 +1,74 @@
+"""Whose ticket it is."""
+
+from flask_appbuilder.security.sqla.models import User
+from sqlalchemy import select
+
+from portal.errors import UserFault
+from portal.extensions import db
+from portal.models import BranchMembership, Ticket
+from portal.models.columns import now
+from portal.services import events, notifications
+from portal.services.transaction import transaction
+
+
+def assign(ticket: Ticket, assignee: User | None, actor: User | None) -> None:
+    """Give the ticket to a member of its branch, or to nobody. Commits.
+
+    Taking it oneself is a pick-up. Raises UserFault for someone who does not belong to the branch.
+    """
+    if ticket.assignee_id == (assignee.id if assignee else None):
+        return
+    if assignee is not None and not may_work_in(assignee, ticket.branch_id):
+        raise UserFault(f"{assignee} is not a member of {ticket.branch}, so the ticket stays where it is.")
+    with transaction(ticket):
+        place(ticket, assignee, actor)
+
+
+def pick_up(ticket: Ticket, actor: User) -> None:
+    """Take the ticket oneself. Commits."""
+    assign(ticket, actor, actor)
+
+
+def place(ticket: Ticket, assignee: User | None, actor: User | None) -> None:
+    """Set the assignee and record it, inside the caller's transaction."""
+    before = ticket.assignee_id
+    ticket.assignee_id = assignee.id if assignee else None
+    is_pick_up = assignee is not None and actor is not None and assignee.id == actor.id
+    if is_pick_up and ticket.picked_up_at is None:
+        ticket.picked_up_at = now()
+    events.record(
+        "ticket_picked_up" if is_pick_up else "ticket_assigned",
+        ticket=ticket,
+        actor=actor,
+        data={"from": before, "to": ticket.assignee_id, "name": str(assignee) if assignee else ""},
+    )
+    if assignee is not None and not is_pick_up:
+        notifications.notify(
+            assignee.id,
+            "assigned",
+            f"{actor or 'Portal'} gave you #{ticket.number} {ticket.subject}",
+            ticket=ticket,
+            fact_key=f"assigned-{ticket.id}-{ticket.revision}",
+        )
+    events.announce(ticket)
+
+
+def may_work_in(user: User, branch_id: int) -> bool:
+    """Whether tickets of the branch can be given to that person."""
+    found = select(BranchMembership.id).where(
+        BranchMembership.user_id == user.id, BranchMembership.branch_id == branch_id
+    )
+    return bool(user.is_active) and (
+        db.session.scalar(found) is not None or any(role.name == "Admin" for role in user.roles)
+    )
+
+
+def members_of(branch_id: int) -> list[tuple[User, int]]:
+    """The active members of a branch with their level, by name."""
+    found = (
+        select(User, BranchMembership.tier_level)
+        .join(BranchMembership, BranchMembership.user_id == User.id)
+        .where(BranchMembership.branch_id == branch_id, User.active)
+        .order_by(User.first_name, User.last_name)
+    )
+    return [(user, level) for user, level in db.session.execute(found)]

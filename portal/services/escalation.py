@@ -1,0 +1,195 @@
+"""The handing of tickets between tiers."""
+
+from datetime import timedelta
+
+from flask_appbuilder.security.sqla.models import User
+from sqlalchemy import or_, select
+
+from portal.errors import UserFault
+from portal.extensions import db
+from portal.models import BranchMembership, Escalation, EscalationTier, Ticket
+from portal.models.columns import now
+from portal.rules import escalation as rules
+from portal.services import events, notifications, sla
+from portal.services.transaction import transaction
+
+
+def escalate(ticket: Ticket, actor: User, reason: str, to_level: int | None = None) -> Escalation:
+    """Hand the ticket to a higher tier by hand. Commits. Raises UserFault without a reason or a tier to go to."""
+    with transaction(ticket):
+        decision = rules.decide_escalation(
+            facts_of(ticket), rules.Trigger("manual", reason=reason, to_level=to_level)
+        )
+        if decision.to_level is None:
+            raise UserFault(decision.reason)
+        return perform(ticket, decision, trigger="manual", actor=actor)
+
+
+def acknowledge(escalation: Escalation, actor: User) -> None:
+    """Say that someone of the higher tier has it in hand. Commits; saying it twice changes nothing."""
+    ticket = _ticket_of(escalation)
+    with transaction(ticket, escalation):
+        if escalation.ended_at is not None:
+            raise UserFault("This escalation has ended already.")
+        if escalation.acknowledged_at is not None:
+            return
+        note_acknowledged(ticket, escalation, actor)
+        events.announce(ticket)
+
+
+def hand_back(escalation: Escalation, actor: User, note: str) -> None:
+    """Return the ticket to the tier it came from, with a note that says what to do. Commits."""
+    if not note.strip():
+        raise UserFault("Write a note for the tier that gets the ticket back.")
+    ticket = _ticket_of(escalation)
+    with transaction(ticket, escalation):
+        if escalation.ended_at is not None:
+            raise UserFault("This escalation has ended already.")
+        _end(escalation, actor, how="handed_back", note=note.strip())
+        ticket.tier_level, ticket.assignee_id = escalation.from_level, None
+        events.record(
+            "escalation_handed_back",
+            ticket=ticket,
+            actor=actor,
+            data={"escalation": escalation.id, "to_level": escalation.from_level, "note": note.strip()},
+        )
+        events.announce(ticket)
+
+
+def perform(
+    ticket: Ticket, decision: rules.EscalationDecision, *, trigger: str, actor: User | None
+) -> Escalation:
+    """Write what was decided, inside the caller's transaction: the object, the level, the event, the notifications."""
+    assert decision.to_level is not None, "only a decision that escalates is performed"
+    at = now()
+    tier = next(tier for tier in tiers_of(ticket.branch_id) if tier.level == decision.to_level)
+    escalation = Escalation(
+        ticket_id=ticket.id,
+        branch_id=ticket.branch_id,
+        from_level=ticket.tier_level,
+        to_level=decision.to_level,
+        trigger=trigger,
+        reason=decision.reason,
+        created_by_id=actor.id if actor else None,
+        created_at=at,
+        acknowledge_by=at + timedelta(minutes=tier.acknowledge_within_minutes),
+    )
+    db.session.add(escalation)
+    db.session.flush()
+    ticket.tier_level, ticket.assignee_id = decision.to_level, None
+    events.record(
+        "ticket_escalated",
+        ticket=ticket,
+        actor=actor,
+        occurred_at=at,
+        data={
+            "escalation": escalation.id,
+            "from_level": escalation.from_level,
+            "to_level": escalation.to_level,
+            "to_name": tier.name,
+            "trigger": trigger,
+            "reason": decision.reason,
+        },
+    )
+    for user_id in _members_at(ticket.branch_id, decision.to_level):
+        notifications.notify(
+            user_id,
+            "escalated",
+            f"#{ticket.number} {ticket.subject} came to {tier.name}: {decision.reason}",
+            ticket=ticket,
+            fact_key=f"escalation-{escalation.id}",
+        )
+    events.announce(ticket)
+    return escalation
+
+
+def note_acknowledged(ticket: Ticket, escalation: Escalation, actor: User) -> None:
+    """Record who has it in hand, inside the caller's transaction."""
+    escalation.acknowledged_at, escalation.acknowledged_by_id = now(), actor.id
+    events.record(
+        "escalation_acknowledged",
+        ticket=ticket,
+        actor=actor,
+        data={"escalation": escalation.id, "level": escalation.to_level},
+    )
+
+
+def end_all(ticket: Ticket, actor: User | None, *, how: str) -> None:
+    """End every open escalation of the ticket, inside the caller's transaction."""
+    for escalation in open_escalations(ticket.id):
+        _end(escalation, actor, how=how)
+
+
+def open_escalations(ticket_id: int) -> list[Escalation]:
+    """The escalations of the ticket that have not ended, newest first."""
+    found = select(Escalation).where(Escalation.ticket_id == ticket_id, Escalation.ended_at.is_(None))
+    return list(db.session.scalars(found.order_by(Escalation.id.desc())))
+
+
+def path_of(ticket: Ticket) -> tuple[rules.PathStep, ...]:
+    """The tiers of the ticket's branch, with when it goes to the next one by itself. Reads only."""
+    return rules.escalation_path(
+        facts_of(ticket), sla.compute(ticket, now()), sla.calendar_of(ticket.branch_id)
+    )
+
+
+def facts_of(ticket: Ticket) -> rules.EscalationFacts:
+    """Where the ticket stands, as the rules ask it. Reads only."""
+    names = _names_by_level(ticket.branch_id)
+    return rules.EscalationFacts(
+        status=ticket.status,
+        tier_level=ticket.tier_level,
+        tiers=tuple(
+            rules.Tier(
+                level=tier.level,
+                name=tier.name,
+                escalate_at_percent=tier.escalate_at_percent,
+                acknowledge_within_minutes=tier.acknowledge_within_minutes,
+                members=tuple(names.get(tier.level, ())),
+            )
+            for tier in tiers_of(ticket.branch_id)
+        ),
+        open_levels=frozenset(escalation.to_level for escalation in open_escalations(ticket.id)),
+    )
+
+
+def tiers_of(branch_id: int) -> list[EscalationTier]:
+    """The branch's own tiers, or those of every branch where it has none, by level."""
+    found = select(EscalationTier).where(
+        or_(EscalationTier.branch_id == branch_id, EscalationTier.branch_id.is_(None))
+    )
+    tiers = list(db.session.scalars(found.order_by(EscalationTier.level)))
+    own = [tier for tier in tiers if tier.branch_id is not None]
+    return own or tiers
+
+
+def _names_by_level(branch_id: int) -> dict[int, list[str]]:
+    found = (
+        select(BranchMembership.tier_level, User.first_name, User.last_name)
+        .join(User, User.id == BranchMembership.user_id)
+        .where(BranchMembership.branch_id == branch_id, User.active)
+        .order_by(BranchMembership.on_call_order.nulls_last(), User.first_name)
+    )
+    names: dict[int, list[str]] = {}
+    for level, first_name, last_name in db.session.execute(found):
+        names.setdefault(level, []).append(f"{first_name} {last_name}".strip())
+    return names
+
+
+def _members_at(branch_id: int, level: int) -> list[int]:
+    found = select(BranchMembership.user_id).where(
+        BranchMembership.branch_id == branch_id, BranchMembership.tier_level == level
+    )
+    return list(db.session.scalars(found))
+
+
+def _ticket_of(escalation: Escalation) -> Ticket:
+    ticket = db.session.get(Ticket, escalation.ticket_id)
+    assert ticket is not None, "an escalation's ticket is kept by its foreign key"
+    return ticket
+
+
+def _end(escalation: Escalation, actor: User | None, *, how: str, note: str = "") -> None:
+    escalation.ended_at = now()
+    escalation.ended_by_id = actor.id if actor else None
+    escalation.ended_how, escalation.note = how, note

@@ -1,0 +1,126 @@
+"""The ledger: immutable facts, written in the transaction of the change that they record."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask_appbuilder.security.sqla.models import User
+from sqlalchemy import select, text
+
+from portal import live
+from portal.extensions import db
+from portal.models import Event, Ticket
+from portal.models.columns import now
+
+# Every kind with the version of its `data`, so that a reader knows what to expect. Meanings: docs/metrics.md.
+KINDS: Mapping[str, int] = {
+    "ticket_opened": 1,
+    "message_received": 1,
+    "ticket_viewed": 1,
+    "ticket_picked_up": 1,
+    "ticket_assigned": 1,
+    "reply_sent": 1,
+    "reply_cancelled": 1,
+    "note_added": 1,
+    "template_offered": 1,
+    "template_inserted": 1,
+    "template_sent": 1,
+    "status_changed": 1,
+    "priority_changed": 1,
+    "type_changed": 1,
+    "tags_changed": 1,
+    "branch_changed": 1,
+    "ticket_escalated": 1,
+    "escalation_acknowledged": 1,
+    "escalation_handed_back": 1,
+    "sla_started": 1,
+    "sla_warned": 1,
+    "sla_breached": 1,
+    "sla_met": 1,
+    "mail_quarantined": 1,
+    "delivery_failed": 1,
+    "delivery_bounced": 1,
+    "user_logged_in": 1,
+    "list_exported": 1,
+}
+MONTHS_AHEAD = 3
+
+
+def record(
+    kind: str,
+    *,
+    ticket: Ticket | None = None,
+    actor: User | None = None,
+    actor_kind: str | None = None,
+    message_id: int | None = None,
+    occurred_at: datetime | None = None,
+    data: Mapping[str, Any] | None = None,
+) -> Event:
+    """Add a fact to the current transaction and return it. Does not commit.
+
+    The actor is a person of the desk (`actor`), a customer or the system (`actor_kind`). Raises KeyError for a
+    kind that is not in KINDS.
+    """
+    fact = Event(
+        kind=kind,
+        version=KINDS[kind],
+        occurred_at=occurred_at or now(),
+        actor_kind=actor_kind or ("agent" if actor else "system"),
+        actor_id=actor.id if actor else None,
+        ticket_id=ticket.id if ticket else None,
+        message_id=message_id,
+        branch_id=ticket.branch_id if ticket else None,
+        tier_level=ticket.tier_level if ticket else None,
+        channel_kind=ticket.channel_kind if ticket else None,
+        data=dict(data or {}),
+    )
+    db.session.add(fact)
+    return fact
+
+
+def announce(ticket: Ticket) -> None:
+    """Count the ticket's revision up, note the time, and tell open pages after the commit."""
+    ticket.revision += 1
+    ticket.last_activity_at = now()
+    live.after_commit(
+        "ticket_changed",
+        ticket_id=ticket.id,
+        number=ticket.number,
+        branch_id=ticket.branch_id,
+        assignee_id=ticket.assignee_id,
+        revision=ticket.revision,
+    )
+
+
+def of_ticket(ticket_id: int, kinds: Sequence[str] | None = None) -> list[Event]:
+    """The facts of one ticket in the order in which they happened."""
+    found = select(Event).where(Event.ticket_id == ticket_id).order_by(Event.occurred_at, Event.id)
+    if kinds is not None:
+        found = found.where(Event.kind.in_(kinds))
+    return list(db.session.scalars(found))
+
+
+def ensure_partitions(since: datetime | None = None) -> list[str]:
+    """Create the monthly partitions from `since` (default: now) to MONTHS_AHEAD; return the new ones. Commits."""
+    month = (since or now()).astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    last = now() + timedelta(days=31 * MONTHS_AHEAD)
+    there = set(
+        db.session.scalars(
+            text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'event'::regclass")
+        )
+    )
+    made = []
+    while month <= last:
+        following = (month + timedelta(days=32)).replace(day=1)
+        name = f"event_{month:%Y_%m}"
+        if name not in there:
+            db.session.execute(
+                text(
+                    f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF event "
+                    f"FOR VALUES FROM ('{month.isoformat()}') TO ('{following.isoformat()}')"
+                )
+            )
+            made.append(name)
+        month = following
+    db.session.commit()
+    return made

@@ -1,0 +1,51 @@
+"""Customers and their addresses."""
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from portal.extensions import db
+from portal.models import Customer, Identity
+
+
+def normalise_address(address: str) -> str:
+    """The form in which e-mail addresses are compared: trimmed, in lower case."""
+    return address.strip().lower()
+
+
+def customer_of_address(address: str, name: str = "") -> Customer:
+    """The customer behind an e-mail address, made where there is none. Does not commit.
+
+    Two mails of one new sender may arrive at once: the unique address decides, and the loser's row is not made.
+    """
+    address = normalise_address(address)[:320]
+    known = _find(address)
+    if known is not None:
+        if name and not known.name:
+            known.name = name[:200]
+        return known
+    customer = Customer(name=name[:200])
+    db.session.add(customer)
+    db.session.flush()
+    made = db.session.execute(
+        insert(Identity)
+        .values(customer_id=customer.id, kind="email", address=address, suppressed_reason="")
+        .on_conflict_do_nothing(index_elements=["kind", "address"])
+    )
+    if made.rowcount:
+        return customer
+    db.session.delete(customer)
+    db.session.flush()
+    winner = _find(address)
+    assert winner is not None, "the unique address that was in the way belongs to someone"
+    return winner
+
+
+def address_of(customer: Customer) -> str:
+    """The e-mail address to answer the customer at; "" when there is none."""
+    found = select(Identity.address).where(Identity.customer_id == customer.id, Identity.kind == "email")
+    return db.session.scalar(found.order_by(Identity.id).limit(1)) or ""
+
+
+def _find(address: str) -> Customer | None:
+    found = select(Customer).join(Identity).where(Identity.kind == "email", Identity.address == address)
+    return db.session.scalar(found)

@@ -1,0 +1,333 @@
+"""What agents say: replies to customers and notes to colleagues."""
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from flask import current_app
+from flask_appbuilder.security.sqla.models import User
+from sqlalchemy import select, update
+
+from portal import enqueue
+from portal.channels.email.html import html_to_text, sanitise_reply
+from portal.errors import Conflict, UserFault
+from portal.extensions import db
+from portal.models import Attachment, ChannelAccount, Delivery, Message, OutboxItem, ReplyTemplate, Ticket
+from portal.models.columns import now
+from portal.rules import lifecycle, subjects, tokens
+from portal.services import accounts, assignment, escalation, events, people, sla, tickets
+from portal.services.transaction import transaction
+
+SNIPPET_LENGTH = 160
+LONGEST_REPLY = 2_000_000
+MOST_RECIPIENTS = 50
+_ADDRESS = re.compile(r"[^\s@<>\",;]+@[^\s@<>\",;]+\.?[^\s@<>\",;]*")
+_UPLOAD = re.compile(r"/files/([A-Za-z0-9_-]{20,64})/")
+
+
+def send_reply(
+    ticket: Ticket,
+    actor: User,
+    html: str,
+    *,
+    to: Sequence[str] = (),
+    cc: Sequence[str] = (),
+    bcc: Sequence[str] = (),
+    template_id: int | None = None,
+    attachment_keys: Sequence[str] = (),
+    then_status: str | None = None,
+    seen_message_id: int | None = None,
+) -> Message:
+    """Answer the customer: message, outbox item, status, clocks and event in one commit; delivery follows.
+
+    Without `to` the answer goes to whoever wrote last, else to the customer. `seen_message_id` is the newest message
+    that the writer had before them: Conflict when there is a newer one from someone else. Raises UserFault for an
+    empty answer, an unfilled placeholder, a bad address, or a ticket that takes no answers.
+    """
+    clean = _checked_html(html, attachment_keys)
+    with transaction(ticket):
+        _check_answerable(ticket, actor, seen_message_id)
+        account = _account_of(ticket)
+        parent = _last_said(ticket.id)
+        message = _outgoing(ticket, actor, clean, account, parent)
+        message.to = _recipients(to) or _default_recipients(ticket, parent)
+        message.cc, message.bcc = _recipients(cc), _recipients(bcc)
+        db.session.add(message)
+        db.session.flush()
+        message.message_id_header = tokens.message_id_for(_signing_key(), message.id, _domain(account))
+        _claim_uploads(message, actor, clean, attachment_keys)
+        _owe(message, account)
+        _take_if_unassigned(ticket, actor)
+        template = _note_template(ticket, actor, message, template_id)
+        events.record(
+            "reply_sent",
+            ticket=ticket,
+            actor=actor,
+            message_id=message.id,
+            occurred_at=message.created_at,
+            data={"template": template.id if template else None, "first": ticket.first_responded_at is None},
+        )
+        _after_reply(ticket, message, then_status or _status_of(template), actor)
+    return message
+
+
+def add_note(ticket: Ticket, actor: User, html: str, *, attachment_keys: Sequence[str] = ()) -> Message:
+    """Write something that only colleagues see. Commits. Raises UserFault when it is empty."""
+    clean = _checked_html(html, attachment_keys)
+    with transaction(ticket):
+        note = Message(
+            ticket_id=ticket.id,
+            direction="note",
+            channel_kind=ticket.channel_kind,
+            author_id=actor.id,
+            from_name=str(actor),
+            html=clean,
+            text=html_to_text(clean),
+        )
+        db.session.add(note)
+        db.session.flush()
+        _claim_uploads(note, actor, clean, attachment_keys)
+        ticket.message_count += 1
+        events.record("note_added", ticket=ticket, actor=actor, message_id=note.id)
+        events.announce(ticket)
+    return note
+
+
+def cancel_sending(message: Message, actor: User) -> None:
+    """Take a reply back that is not on its way yet. Commits. Raises Conflict when it is too late."""
+    ticket = db.session.get(Ticket, message.ticket_id)
+    assert ticket is not None, "a message's ticket is kept by its foreign key"
+    with transaction(ticket):
+        stopped = db.session.execute(
+            update(OutboxItem)
+            .where(OutboxItem.message_id == message.id, OutboxItem.state == "queued")
+            .values(state="cancelled")
+        )
+        if not stopped.rowcount:
+            raise Conflict("This reply is already on its way and cannot be taken back.")
+        message.delivery_state = "cancelled"
+        events.record("reply_cancelled", ticket=ticket, actor=actor, message_id=message.id)
+        events.announce(ticket)
+
+
+def snippet_of(text: str) -> str:
+    """The first words of a text, on one line, for a queue row."""
+    return " ".join(text[: SNIPPET_LENGTH * 4].split())[:SNIPPET_LENGTH]
+
+
+def _checked_html(html: str, attachment_keys: Sequence[str]) -> str:
+    if len(html) > LONGEST_REPLY:
+        raise UserFault("This text is too long to be sent as a message. Attach it as a file instead.")
+    clean = sanitise_reply(html)
+    if "data-unfilled" in clean:
+        raise UserFault(
+            "A placeholder is still unfilled (it is marked in the text). Fill it in or remove it."
+        )
+    if not html_to_text(clean).strip() and "<img" not in clean and not attachment_keys:
+        raise UserFault("There is nothing to send yet. Write something first.")
+    return clean
+
+
+def _check_answerable(ticket: Ticket, actor: User, seen_message_id: int | None) -> None:
+    if ticket.merged_into_id is not None:
+        raise Conflict("This ticket was merged into another one. Your text is kept; answer there.")
+    if ticket.status in ("spam", "trash"):
+        raise UserFault(f"This ticket is in {lifecycle.label(ticket.status)}. Restore it before you answer.")
+    if seen_message_id is None:
+        return
+    newer = select(Message).where(
+        Message.ticket_id == ticket.id, Message.id > seen_message_id, Message.direction != "note"
+    )
+    for message in db.session.scalars(newer.order_by(Message.id)):
+        if message.author_id != actor.id:
+            who = message.from_name or message.from_address
+            raise Conflict(f"Meanwhile {who} wrote in this ticket. Read it, then send or change your answer.")
+
+
+def _account_of(ticket: Ticket) -> ChannelAccount:
+    """The account that speaks for the ticket: the one it came in by, unless it has moved to another branch."""
+    account = db.session.get(ChannelAccount, ticket.account_id) if ticket.account_id else None
+    if account is None or account.branch_id != ticket.branch_id or not account.is_active:
+        account = accounts.account_of_branch(ticket.branch_id) or account
+    if account is None:
+        raise UserFault("This branch has no mail account to answer from. Ask an admin to add one.")
+    return account
+
+
+def _last_said(ticket_id: int) -> Message | None:
+    """The newest message that has been said to or by the customer, the customer's own first."""
+    found = (
+        select(Message)
+        .where(
+            Message.ticket_id == ticket_id,
+            Message.direction != "note",
+            Message.message_id_header != "",
+            ~Message.is_bounce,
+        )
+        .order_by((Message.direction == "in").desc(), Message.created_at.desc(), Message.id.desc())
+        .limit(1)
+    )
+    return db.session.scalar(found)
+
+
+def _outgoing(
+    ticket: Ticket, actor: User, clean: str, account: ChannelAccount, parent: Message | None
+) -> Message:
+    subject = subjects.strip_reply_prefixes(parent.subject if parent and parent.subject else ticket.subject)
+    return Message(
+        ticket_id=ticket.id,
+        direction="out",
+        channel_kind="email",
+        account_id=account.id,
+        author_id=actor.id,
+        from_name=ticket.branch.from_name or ticket.branch.name,
+        from_address=account.address,
+        subject=subjects.numbered_subject(subject, ticket.number),
+        html=_signed(clean, ticket, actor),
+        text=html_to_text(clean),
+        in_reply_to_header=parent.message_id_header if parent else "",
+        # RFC 5322 §3.6.4: the parent's references, then the parent.
+        references_headers=[*parent.references_headers, parent.message_id_header] if parent else [],
+        delivery_state="queued",
+        created_at=now(),
+    )
+
+
+def _signed(clean: str, ticket: Ticket, actor: User) -> str:
+    agent = getattr(actor, "agent", None)
+    signature = (agent.signature_html if agent else "") or ticket.branch.signature_html
+    if not signature.strip():
+        return clean
+    return f'{clean}<div class="signature">{sanitise_reply(signature)}</div>'
+
+
+def _recipients(addresses: Iterable[str]) -> list[dict[str, str]]:
+    people_: dict[str, dict[str, str]] = {}
+    for given in addresses:
+        address = given.strip()
+        if not address:
+            continue
+        if not _ADDRESS.fullmatch(address) or len(address) > 320:
+            raise UserFault(f"{address!r} is not an e-mail address. Correct it and send again.")
+        people_.setdefault(address.lower(), {"name": "", "address": address})
+    if len(people_) > MOST_RECIPIENTS:
+        raise UserFault(f"A reply can go to at most {MOST_RECIPIENTS} addresses.")
+    return list(people_.values())
+
+
+def _default_recipients(ticket: Ticket, parent: Message | None) -> list[dict[str, str]]:
+    if parent is not None and parent.direction == "in":
+        answer_to = parent.reply_to or [{"name": parent.from_name, "address": parent.from_address}]
+        usable = [person for person in answer_to if "@" in person["address"]]
+        if usable:
+            return usable
+    address = people.address_of(ticket.customer)
+    if not address:
+        raise UserFault("No e-mail address of this customer is known. Enter one to send the answer to.")
+    return [{"name": ticket.customer.name, "address": address}]
+
+
+def _claim_uploads(message: Message, actor: User, clean: str, attachment_keys: Sequence[str]) -> None:
+    """Make the writer's uploads part of the message: those attached, and the pictures the text shows."""
+    shown = set(_UPLOAD.findall(clean))
+    wanted = shown | set(attachment_keys)
+    if not wanted:
+        return
+    uploads = db.session.scalars(
+        select(Attachment).where(
+            Attachment.public_key.in_(wanted),
+            Attachment.message_id.is_(None),
+            Attachment.uploaded_by_id == actor.id,
+        )
+    )
+    found = set()
+    for upload in uploads:
+        upload.message_id = message.id
+        upload.is_inline = upload.public_key in shown
+        upload.content_id = f"{upload.public_key}@inline" if upload.is_inline else ""
+        found.add(upload.public_key)
+    missing = set(attachment_keys) - found
+    if missing:
+        raise UserFault("An attached file is no longer there. Attach it again, then send.")
+
+
+def _owe(message: Message, account: ChannelAccount) -> None:
+    """Write the outbox item and what is owed to each recipient."""
+    undo_seconds = current_app.config["SETTINGS"].undo_seconds
+    item = OutboxItem(
+        message_id=message.id, account_id=account.id, next_attempt_at=now() + timedelta(seconds=undo_seconds)
+    )
+    db.session.add(item)
+    db.session.flush()
+    addresses = dict.fromkeys(
+        person["address"] for person in [*message.to, *message.cc, *message.bcc] if person["address"]
+    )
+    db.session.add_all(
+        Delivery(outbox_item_id=item.id, message_id=message.id, recipient=address) for address in addresses
+    )
+    enqueue.after_commit(
+        "portal.jobs.deliver.deliver_outbox_item", item.id, queue="deliver", delay_seconds=undo_seconds
+    )
+
+
+def _take_if_unassigned(ticket: Ticket, actor: User) -> None:
+    """Whoever answers a ticket that nobody has, has it."""
+    if ticket.assignee_id is None and assignment.may_work_in(actor, ticket.branch_id):
+        assignment.place(ticket, actor, actor)
+
+
+def _note_template(
+    ticket: Ticket, actor: User, message: Message, template_id: int | None
+) -> ReplyTemplate | None:
+    template = db.session.get(ReplyTemplate, template_id) if template_id else None
+    if template is None:
+        return None
+    message.template_id = template.id
+    db.session.execute(
+        update(ReplyTemplate)
+        .where(ReplyTemplate.id == template.id)
+        .values(sent_count=ReplyTemplate.sent_count + 1)
+    )
+    events.record(
+        "template_sent",
+        ticket=ticket,
+        actor=actor,
+        message_id=message.id,
+        data={"template": template.id, "name": template.name},
+    )
+    return template
+
+
+def _status_of(template: ReplyTemplate | None) -> str | None:
+    chosen: Any = template.actions.get("status") if template else None
+    return chosen if chosen in lifecycle.STATUSES else None
+
+
+def _after_reply(ticket: Ticket, message: Message, then_status: str | None, actor: User) -> None:
+    ticket.first_responded_at = ticket.first_responded_at or message.created_at
+    ticket.message_count += 1
+    ticket.snippet, ticket.is_last_message_ours = snippet_of(message.text), True
+    ticket.unread_since = None
+    decision = lifecycle.status_after_reply(ticket.status, then_status)
+    if decision.rule == "not_allowed":
+        raise UserFault(decision.reason)
+    tickets.change_status(ticket, decision.status, actor, rule=decision.rule)
+    _acknowledge_own(ticket, actor)
+    sla.refresh(ticket)
+    events.announce(ticket)
+
+
+def _acknowledge_own(ticket: Ticket, actor: User) -> None:
+    """An answer from the tier it went to acknowledges an escalation."""
+    for open_one in escalation.open_escalations(ticket.id):
+        if open_one.acknowledged_at is None and open_one.to_level == ticket.tier_level:
+            escalation.note_acknowledged(ticket, open_one, actor)
+
+
+def _signing_key() -> bytes:
+    return current_app.config["SETTINGS"].signing_keys[0]
+
+
+def _domain(account: ChannelAccount) -> str:
+    return account.address.rpartition("@")[2]

@@ -1,0 +1,129 @@
+"""Firing what has come due: each warning and breach once, whoever looks, however late."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, select
+
+from portal.extensions import db
+from portal.models import Clock, SlaPolicy, Ticket
+from portal.models.columns import now
+from portal.rules import escalation as escalation_rules
+from portal.services import escalation, events, notifications
+from portal.services.transaction import transaction
+
+BATCH = 200
+Fire = Callable[[Ticket, Clock, datetime], None]
+CLOCK_WORDS = {
+    "first_response": "first response",
+    "next_response": "next response",
+    "resolution": "resolution",
+}
+
+
+def sweep() -> int:
+    """Fire every warning and breach that is due; return how many. Commits in batches of tickets.
+
+    The cost grows with what is due: both questions are answered by partial indexes over running clocks. A ticket
+    that another worker has in hand is passed over and found again by the next sweep.
+    """
+    fired = 0
+    for condition, fire in (
+        ((Clock.breached_at.is_(None), Clock.due_at), _fire_breach),
+        ((Clock.warned_at.is_(None), Clock.warn_at), _fire_warning),
+    ):
+        not_fired, moment = condition
+        while batch := _fire_batch(not_fired & (Clock.state == "running"), moment, fire):
+            fired += batch
+    return fired
+
+
+def _fire_batch(is_owed: ColumnElement[bool], moment: Any, fire: Fire) -> int:
+    at = now()
+    is_due = is_owed & (moment <= at)
+    with transaction():
+        due = select(Clock.ticket_id).where(is_due).order_by(moment).limit(BATCH)
+        ticket_ids = set(db.session.scalars(due))
+        if not ticket_ids:
+            return 0
+        # Tickets are locked before their clocks, as everywhere.
+        tickets = {
+            ticket.id: ticket
+            for ticket in db.session.scalars(
+                select(Ticket)
+                .where(Ticket.id.in_(ticket_ids))
+                .order_by(Ticket.id)
+                .with_for_update(skip_locked=True)
+                .execution_options(populate_existing=True)
+            )
+        }
+        clocks = db.session.scalars(
+            select(Clock)
+            .where(is_due, Clock.ticket_id.in_(tickets))
+            .order_by(moment, Clock.id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        ).all()
+        for clock in clocks:
+            fire(tickets[clock.ticket_id], clock, at)
+    return len(clocks)
+
+
+def _fire_warning(ticket: Ticket, clock: Clock, at: datetime) -> None:
+    clock.warned_at = at
+    percent = _percent_at_warning(clock)
+    _record(ticket, clock, "sla_warned", clock.warn_at, at)
+    _tell_assignee(ticket, clock, "sla_warned", f"#{ticket.number}: {CLOCK_WORDS[clock.kind]} is nearly due")
+    _escalate(ticket, clock, "sla_warning", percent)
+
+
+def _fire_breach(ticket: Ticket, clock: Clock, at: datetime) -> None:
+    clock.breached_at, clock.state = at, "breached"
+    # One that went by unseen is too late to warn of.
+    clock.warned_at = clock.warned_at or at
+    ticket.is_breached = True
+    _record(ticket, clock, "sla_breached", clock.due_at, at)
+    _tell_assignee(ticket, clock, "sla_breached", f"#{ticket.number}: {CLOCK_WORDS[clock.kind]} is late")
+    _escalate(ticket, clock, "sla_breach", 100)
+
+
+def _record(ticket: Ticket, clock: Clock, kind: str, due_at: datetime | None, at: datetime) -> None:
+    events.record(
+        kind,
+        ticket=ticket,
+        occurred_at=at,
+        data={
+            "clock": clock.kind,
+            "cycle": clock.cycle,
+            "due_at": due_at.isoformat() if due_at else None,
+            "late_seconds": int((at - due_at) / timedelta(seconds=1)) if due_at else 0,
+            "target_seconds": clock.target_seconds,
+        },
+    )
+    events.announce(ticket)
+
+
+def _tell_assignee(ticket: Ticket, clock: Clock, kind: str, text: str) -> None:
+    if ticket.assignee_id is not None:
+        notifications.notify(
+            ticket.assignee_id,
+            kind,
+            f"{text} – {ticket.subject}",
+            ticket=ticket,
+            fact_key=f"{kind}-{ticket.id}-{clock.kind}-{clock.cycle}",
+        )
+
+
+def _escalate(ticket: Ticket, clock: Clock, trigger: escalation_rules.TriggerKind, percent: int) -> None:
+    decision = escalation_rules.decide_escalation(
+        escalation.facts_of(ticket),
+        escalation_rules.Trigger(trigger, clock_kind=clock.kind, percent=percent),
+    )
+    if decision.to_level is not None:
+        escalation.perform(ticket, decision, trigger=trigger, actor=None)
+
+
+def _percent_at_warning(clock: Clock) -> int:
+    policy = db.session.get(SlaPolicy, clock.policy_id) if clock.policy_id else None
+    return policy.warning_percent if policy else 0

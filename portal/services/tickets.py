@@ -1,0 +1,253 @@
+"""What happens to a ticket as a whole."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from flask_appbuilder.security.sqla.models import User
+from sqlalchemy import or_, select
+from sqlalchemy.dialects.postgresql import insert
+
+from portal import access
+from portal.errors import UserFault
+from portal.extensions import db
+from portal.models import Branch, Customer, Tag, Ticket
+from portal.models.branch import PRIORITIES
+from portal.models.columns import now
+from portal.models.ticket import DUE_ORDER, TICKET_TYPES
+from portal.rules import lifecycle
+from portal.services import assignment, escalation, events, sla
+from portal.services.transaction import transaction
+
+CLOSE_AFTER_DAYS = 14
+CLOSE_BATCH = 500
+LONGEST_TAG = 64
+
+
+def open_ticket(
+    *,
+    subject: str,
+    branch: Branch,
+    customer: Customer,
+    channel_kind: str = "email",
+    account_id: int | None = None,
+    route: dict[str, Any] | None = None,
+    tier_level: int = 1,
+    priority: str | None = None,
+    ticket_type: str | None = None,
+    policy_id: int | None = None,
+    tags: Iterable[str] = (),
+    follows_id: int | None = None,
+    language: str = "",
+) -> Ticket:
+    """A new ticket with its opening event, inside the caller's transaction: whoever opens one has words to add."""
+    ticket = Ticket(
+        subject=subject,
+        branch_id=branch.id,
+        customer_id=customer.id,
+        channel_kind=channel_kind,
+        account_id=account_id,
+        route=route or {},
+        tier_level=tier_level,
+        priority=priority or branch.default_priority,
+        type=ticket_type or "question",
+        follows_id=follows_id,
+        language=language,
+    )
+    db.session.add(ticket)
+    db.session.flush()
+    db.session.refresh(ticket, ["number"])
+    ticket.policy_id = policy_id or sla.policy_for(ticket, branch)
+    if tags:
+        ticket.tags = _tags_named(tags)
+    events.record(
+        "ticket_opened",
+        ticket=ticket,
+        actor_kind="customer",
+        data={"priority": ticket.priority, "route": ticket.route.get("rule", ""), "follows": follows_id},
+    )
+    return ticket
+
+
+def set_status(ticket: Ticket, status: str, actor: User | None) -> None:
+    """Move the ticket to a status. Commits. Raises UserFault where the life of a ticket has no such step."""
+    with transaction(ticket):
+        decision = lifecycle.check_transition(ticket.status, status)
+        if not decision.allowed:
+            raise UserFault(decision.reason)
+        if status == ticket.status:
+            return
+        change_status(ticket, status, actor, rule=decision.rule)
+        sla.refresh(ticket)
+        events.announce(ticket)
+
+
+def change_status(
+    ticket: Ticket, status: str, actor: User | None, *, rule: str, actor_kind: str | None = None
+) -> None:
+    """Set the status with its times and event, inside the caller's transaction; clocks are the caller's to refresh."""
+    before = ticket.status
+    if before == status:
+        return
+    ticket.status = status
+    at = now()
+    if status == "resolved":
+        ticket.resolved_at = at
+        escalation.end_all(ticket, actor, how="resolved")
+    elif status == "closed":
+        ticket.closed_at = at
+        ticket.resolved_at = ticket.resolved_at or at
+        escalation.end_all(ticket, actor, how="resolved")
+    elif before in ("resolved", "closed") and status in lifecycle.OPEN_STATUSES:
+        ticket.resolved_at = ticket.closed_at = None
+        ticket.reopened_count += 1
+    events.record(
+        "status_changed",
+        ticket=ticket,
+        actor=actor,
+        actor_kind=actor_kind,
+        occurred_at=at,
+        data={"from": before, "to": status, "rule": rule},
+    )
+
+
+def set_priority(ticket: Ticket, priority: str, actor: User | None) -> None:
+    """Change the priority; another policy may hold from now on. Commits."""
+    if priority not in PRIORITIES:
+        raise UserFault(f"There is no priority {priority!r}.")
+    if priority == ticket.priority:
+        return
+    with transaction(ticket):
+        before, ticket.priority = ticket.priority, priority
+        ticket.policy_id = sla.policy_for(ticket, ticket.branch)
+        events.record("priority_changed", ticket=ticket, actor=actor, data={"from": before, "to": priority})
+        sla.refresh(ticket)
+        events.announce(ticket)
+
+
+def set_type(ticket: Ticket, ticket_type: str, actor: User | None) -> None:
+    """Say what kind of matter it is. Commits."""
+    if ticket_type not in TICKET_TYPES:
+        raise UserFault(f"There is no ticket type {ticket_type!r}.")
+    if ticket_type == ticket.type:
+        return
+    with transaction(ticket):
+        before, ticket.type = ticket.type, ticket_type
+        events.record("type_changed", ticket=ticket, actor=actor, data={"from": before, "to": ticket_type})
+        events.announce(ticket)
+
+
+def set_tags(ticket: Ticket, names: Iterable[str], actor: User | None) -> None:
+    """Give the ticket exactly these tags; unknown ones are made. Commits."""
+    before = sorted(tag.name for tag in ticket.tags)
+    wanted = sorted({" ".join(name.split()).lower()[:LONGEST_TAG] for name in names} - {""})
+    if before == wanted:
+        return
+    with transaction(ticket):
+        ticket.tags = _tags_named(wanted)
+        events.record("tags_changed", ticket=ticket, actor=actor, data={"from": before, "to": wanted})
+        events.announce(ticket)
+
+
+def move_to_branch(ticket: Ticket, branch: Branch, actor: User | None) -> None:
+    """Hand the ticket to another branch: level 1 there, nobody's yet, measured by that branch's policy. Commits.
+
+    Raises UserFault for a branch that takes no tickets.
+    """
+    if branch.id == ticket.branch_id:
+        return
+    if not branch.is_active:
+        raise UserFault(f"{branch} takes no tickets at present. Choose another branch.")
+    with transaction(ticket):
+        before, before_name = ticket.branch_id, ticket.branch.name
+        escalation.end_all(ticket, actor, how="handed_back")
+        # The branch that loses the ticket hears of it as well.
+        events.announce(ticket)
+        ticket.branch_id, ticket.branch = branch.id, branch
+        ticket.tier_level, ticket.assignee_id, ticket.assignee = 1, None, None
+        ticket.policy_id = sla.policy_for(ticket, branch)
+        events.record(
+            "branch_changed",
+            ticket=ticket,
+            actor=actor,
+            data={"from": before, "to": branch.id, "from_name": before_name, "to_name": branch.name},
+        )
+        sla.refresh(ticket)
+        events.announce(ticket)
+
+
+def mark_viewed(ticket: Ticket, actor: User) -> None:
+    """Someone of the desk has opened it: unread no more; the first look is measured. Commits."""
+    is_first = ticket.first_viewed_at is None
+    if not is_first and ticket.unread_since is None:
+        return
+    with transaction(ticket):
+        ticket.unread_since = None
+        if is_first:
+            ticket.first_viewed_at = now()
+        events.record("ticket_viewed", ticket=ticket, actor=actor, data={"is_first": is_first})
+
+
+def pick_up_next(actor: User) -> Ticket | None:
+    """The most urgent unassigned ticket that this person may work on, now theirs; None when none waits. Commits.
+
+    Two people asking at once get two tickets: the row is locked, and a locked one is passed over.
+    """
+    levels = {branch_id: place.tier_level for branch_id, place in access.memberships(actor).items()}
+    if not levels:
+        raise UserFault("You are a member of no branch yet. Ask an admin to add you to one.")
+    reachable = [
+        (Ticket.branch_id == branch_id) & (Ticket.tier_level <= level) for branch_id, level in levels.items()
+    ]
+    waiting = (
+        select(Ticket)
+        .where(
+            Ticket.assignee_id.is_(None),
+            Ticket.status.in_(("new", "open")),
+            or_(*reachable),
+        )
+        .order_by(DUE_ORDER, Ticket.id)
+        .limit(1)
+        .with_for_update(skip_locked=True, of=Ticket)
+    )
+    with transaction():
+        ticket = db.session.scalar(waiting)
+        if ticket is not None:
+            assignment.place(ticket, actor, actor)
+    return ticket
+
+
+def close_resolved() -> int:
+    """Close what has been resolved for CLOSE_AFTER_DAYS; return how many. Commits in batches."""
+    closed = 0
+    while True:
+        with transaction():
+            due = db.session.scalars(
+                select(Ticket)
+                .where(
+                    Ticket.status == "resolved",
+                    Ticket.resolved_at < now() - timedelta(days=CLOSE_AFTER_DAYS),
+                )
+                .order_by(Ticket.resolved_at)
+                .limit(CLOSE_BATCH)
+                .with_for_update(skip_locked=True)
+            ).all()
+            for ticket in due:
+                change_status(ticket, "closed", None, rule="resolved_long_ago")
+                sla.refresh(ticket)
+                events.announce(ticket)
+        closed += len(due)
+        if len(due) < CLOSE_BATCH:
+            return closed
+
+
+def _tags_named(names: Iterable[str]) -> list[Tag]:
+    wanted = sorted(set(names))
+    if not wanted:
+        return []
+    db.session.execute(
+        insert(Tag)
+        .values([{"name": name} for name in wanted])
+        .on_conflict_do_nothing(index_elements=["name"])
+    )
+    return list(db.session.scalars(select(Tag).where(Tag.name.in_(wanted)).order_by(Tag.name)))

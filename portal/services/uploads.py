@@ -1,0 +1,86 @@
+"""Files that people put into replies, checked before they are kept."""
+
+import io
+import secrets
+from datetime import timedelta
+from pathlib import PurePath
+
+from flask_appbuilder.security.sqla.models import User
+from PIL import Image, ImageOps, UnidentifiedImageError
+from sqlalchemy import delete
+from werkzeug.datastructures import FileStorage
+
+from portal import storage
+from portal.errors import UserFault
+from portal.extensions import db
+from portal.models import Attachment
+from portal.models.columns import now
+from portal.services.transaction import transaction
+
+SIZE_LIMIT_BYTES = 20 * 1024 * 1024
+# A picture within the size limit can still unpack to gigabytes.
+PIXEL_LIMIT = 50_000_000
+KEPT_UNUSED_DAYS = 7
+IMAGE_FORMATS = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
+
+
+def store_upload(file: FileStorage | None, user: User, *, is_inline: bool = False) -> Attachment:
+    """Keep an uploaded file as that person's own until a message takes it. Commits.
+
+    Pictures are decoded and written anew, which drops whatever else the bytes held. Raises UserFault for an
+    empty or too large file, and for an inline picture that is none.
+    """
+    if file is None or not file.filename:
+        raise UserFault("No file arrived. Choose one and try again.")
+    content = file.stream.read(SIZE_LIMIT_BYTES + 1)
+    if len(content) > SIZE_LIMIT_BYTES:
+        raise UserFault(
+            f"{file.filename} is larger than {SIZE_LIMIT_BYTES // 1024 // 1024} MB and was not kept."
+        )
+    if not content:
+        raise UserFault(f"{file.filename} is empty and was not kept.")
+    picture = _rewritten_picture(content)
+    if is_inline and picture is None:
+        raise UserFault(f"{file.filename} is not a picture that mail programs show (PNG, JPEG, GIF or WebP).")
+    content, content_type = picture or (content, "application/octet-stream")
+    if picture is None and file.mimetype:
+        content_type = file.mimetype[:255]
+    with transaction():
+        kept = Attachment(
+            uploaded_by_id=user.id,
+            name=PurePath(file.filename.replace("\\", "/")).name[:200],
+            content_type=content_type,
+            size_bytes=len(content),
+            sha256=storage.put(content),
+            is_inline=is_inline,
+            public_key=secrets.token_urlsafe(24),
+        )
+        db.session.add(kept)
+    return kept
+
+
+def _rewritten_picture(content: bytes) -> tuple[bytes, str] | None:
+    """The picture written anew with its media type; None where the bytes are no picture that we know."""
+    try:
+        with Image.open(io.BytesIO(content), formats=list(IMAGE_FORMATS)) as picture:
+            if picture.width * picture.height > PIXEL_LIMIT:
+                raise UserFault("This picture has too many pixels. Make it smaller and try again.")
+            kind = picture.format or "PNG"
+            if getattr(picture, "is_animated", False):
+                picture.verify()
+                return content, IMAGE_FORMATS[kind]
+            upright = ImageOps.exif_transpose(picture)
+            output = io.BytesIO()
+            upright.save(output, format=kind, **({"quality": 90} if kind == "JPEG" else {}))
+            return output.getvalue(), IMAGE_FORMATS[kind]
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+
+
+def drop_unused() -> int:
+    """Forget uploads that no message took within a week; return how many. The bytes stay content-addressed. Commits."""
+    unused = delete(Attachment).where(
+        Attachment.message_id.is_(None), Attachment.created_at < now() - timedelta(days=KEPT_UNUSED_DAYS)
+    )
+    with transaction():
+        return db.session.execute(unused).rowcount

@@ -1,0 +1,135 @@
+"""Rows for tests, each with only what the test does not care about filled in."""
+
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+from flask_appbuilder.security.sqla.models import User
+
+from portal.extensions import appbuilder, db
+from portal.models import (
+    Agent,
+    Branch,
+    BranchMembership,
+    Calendar,
+    ChannelAccount,
+    Customer,
+    EscalationTier,
+    Identity,
+    Message,
+    ReplyTemplate,
+    SlaPolicy,
+    Ticket,
+)
+from portal.models.columns import now
+
+ALL_WEEK = [{"weekday": day, "start": "00:00", "end": "24:00"} for day in range(7)]
+
+
+class Factory:
+    """Makes rows and flushes them, so that they have ids."""
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+
+    def calendar(self, **values: Any) -> Calendar:
+        number = next(self._numbers)
+        return self._add(Calendar(**{"name": f"Calendar {number}", "windows": ALL_WEEK, "holidays": [], **values}))
+
+    def policy(self, **values: Any) -> SlaPolicy:
+        number = next(self._numbers)
+        defaults = {
+            "name": f"Policy {number}",
+            "first_response_minutes": 60,
+            "next_response_minutes": 120,
+            "resolution_minutes": 480,
+            "paused_statuses": ["pending"],
+        }
+        return self._add(SlaPolicy(**{**defaults, **values}))
+
+    def branch(self, *, tiers: int = 2, **values: Any) -> Branch:
+        number = next(self._numbers)
+        if "calendar" not in values and "calendar_id" not in values:
+            values["calendar"] = self.calendar()
+        if "policy" not in values:
+            values["policy"] = self.policy()
+        branch = self._add(Branch(**{"code": f"B{number}", "name": f"Branch {number}", **values}))
+        for level in range(1, tiers + 1):
+            self._add(EscalationTier(branch=branch, level=level, name=f"Tier {level}"))
+        return branch
+
+    def agent(
+        self,
+        role: str = "Agent",
+        branch: Branch | None = None,
+        *,
+        tier: int = 1,
+        is_lead: bool = False,
+        username: str | None = None,
+        password: str | None = None,
+        first_name: str = "Ana",
+    ) -> User:
+        from werkzeug.security import generate_password_hash
+
+        name = username or f"person{next(self._numbers)}"
+        user = User(
+            username=name,
+            first_name=first_name,
+            last_name=name.title(),
+            email=f"{name}@desk.test",
+            active=True,
+            password=generate_password_hash(password) if password else None,
+        )
+        user.roles = [appbuilder.sm.find_role(role)]
+        self._add(user)
+        self._add(Agent(user_id=user.id))
+        if branch is not None:
+            self.membership(user, branch, tier=tier, is_lead=is_lead or role == "Lead")
+        return user
+
+    def membership(self, user: User, branch: Branch, *, tier: int = 1, is_lead: bool = False) -> BranchMembership:
+        return self._add(BranchMembership(user_id=user.id, branch_id=branch.id, tier_level=tier, is_lead=is_lead))
+
+    def account(self, branch: Branch | None = None, **values: Any) -> ChannelAccount:
+        number = next(self._numbers)
+        defaults = {"name": f"Account {number}", "address": f"support{number}@portal.test"}
+        branch = branch or self.branch()
+        return self._add(ChannelAccount(branch_id=branch.id, **{**defaults, **values}))
+
+    def customer(self, name: str = "Zoë Müller", address: str | None = None, **values: Any) -> Customer:
+        customer = self._add(Customer(name=name, **values))
+        address = address or f"customer{next(self._numbers)}@customer.test"
+        self._add(Identity(customer_id=customer.id, kind="email", address=address))
+        return customer
+
+    def ticket(self, branch: Branch | None = None, customer: Customer | None = None, **values: Any) -> Ticket:
+        branch = branch or self.branch()
+        customer = customer or self.customer()
+        values.setdefault("subject", f"Matter {next(self._numbers)}")
+        ticket = self._add(Ticket(branch_id=branch.id, customer_id=customer.id, policy_id=branch.policy_id, **values))
+        db.session.refresh(ticket)
+        return ticket
+
+    def message(self, ticket: Ticket, direction: str = "in", **values: Any) -> Message:
+        defaults = {"text": "Hello", "html": "<p>Hello</p>", "subject": ticket.subject, "created_at": now()}
+        return self._add(Message(ticket_id=ticket.id, direction=direction, **{**defaults, **values}))
+
+    def template(self, **values: Any) -> ReplyTemplate:
+        number = next(self._numbers)
+        defaults = {"name": f"Template {number}", "body_html": "<p>Dear {{ customer.first_name }},</p>"}
+        return self._add(ReplyTemplate(**{**defaults, **values}))
+
+    def tickets(self, amount: int, branch: Branch, **values: Any) -> list[Ticket]:
+        """`amount` tickets of one customer, a minute apart, the newest last."""
+        customer = values.pop("customer", None) or self.customer()
+        start = now() - timedelta(minutes=amount)
+        return [
+            self.ticket(branch, customer, created_at=start + timedelta(minutes=index), **values)
+            for index in range(amount)
+        ]
+
+    @staticmethod
+    def _add(row: Any) -> Any:
+        db.session.add(row)
+        db.session.flush()
+        return row

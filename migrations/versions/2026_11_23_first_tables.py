@@ -940,6 +940,7 @@ def upgrade() -> None:
         sa.Column("from_name", sa.String(), nullable=False),
         sa.Column("to", postgresql.JSONB(astext_type=sa.Text()), server_default="[]", nullable=False),
         sa.Column("cc", postgresql.JSONB(astext_type=sa.Text()), server_default="[]", nullable=False),
+        sa.Column("reply_to", postgresql.JSONB(astext_type=sa.Text()), server_default="[]", nullable=False),
         sa.Column("bcc", postgresql.JSONB(astext_type=sa.Text()), server_default="[]", nullable=False),
         sa.Column("subject", sa.String(), nullable=False),
         sa.Column("text", sa.Text(), nullable=True),

@@ -134,6 +134,6 @@ def _port(environment: Mapping[str, str], name: str, default: int) -> int:
 
 def _positive(environment: Mapping[str, str], name: str, default: int, least: int = 1) -> int:
     text = environment.get(name) or str(default)
-    if not text.strip().isdigit() or int(text) < least and int(text) != default:
+    if not text.strip().isdigit() or (int(text) < least and int(text) != default):
         raise BadSetting(f"{name} must be a whole number of at least {least}, not {text!r}.")
     return int(text)

@@ -10,7 +10,7 @@ from typing import Any
 from flask import g, has_request_context
 from flask_login import current_user
 from sqlalchemy import ColumnElement, Select, false, or_, select, true
-from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
+from sqlalchemy.orm import ORMExecuteState, with_loader_criteria
 
 from portal.errors import Forbidden, NotFound
 from portal.extensions import db

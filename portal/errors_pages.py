@@ -112,5 +112,5 @@ def _answer_unexpected(error: Exception) -> Response:
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return _answer_database_away(OperationalError(None, None, error.orig))
     db.session.rollback()
-    log.exception("request_failed", path=request.path, endpoint=request.endpoint)
+    log.error("request_failed", path=request.path, endpoint=request.endpoint, exc_info=error)
     return _answer(500, MESSAGES[500])

@@ -65,7 +65,8 @@ def _check_ports(settings: Settings) -> None:
                 probe.bind(("127.0.0.1", port))
             except OSError as error:
                 raise CannotRun(
-                    f"port {port} is taken ({error.strerror}). Stop what uses it, or choose another: {name}={port + 100} make run"
+                    f"port {port} is taken ({error.strerror}). Stop what uses it, "
+                    f"or choose another: make run {name}={port + 100}"
                 ) from error
 
 

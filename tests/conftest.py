@@ -18,7 +18,14 @@ from portal.extensions import db, redis_handle
 from tests.factory import Factory
 
 # What a test with real commits leaves alone when it cleans up: the roles that code has put there.
-KEPT_TABLES = ("alembic_version", "ab_role", "ab_permission", "ab_view_menu", "ab_permission_view", "ab_permission_view_role")
+KEPT_TABLES = (
+    "alembic_version",
+    "ab_role",
+    "ab_permission",
+    "ab_view_menu",
+    "ab_permission_view",
+    "ab_permission_view_role",
+)
 
 
 @pytest.fixture(scope="session")

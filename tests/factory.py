@@ -34,7 +34,9 @@ class Factory:
 
     def calendar(self, **values: Any) -> Calendar:
         number = next(self._numbers)
-        return self._add(Calendar(**{"name": f"Calendar {number}", "windows": ALL_WEEK, "holidays": [], **values}))
+        return self._add(
+            Calendar(**{"name": f"Calendar {number}", "windows": ALL_WEEK, "holidays": [], **values})
+        )
 
     def policy(self, **values: Any) -> SlaPolicy:
         number = next(self._numbers)
@@ -87,8 +89,12 @@ class Factory:
             self.membership(user, branch, tier=tier, is_lead=is_lead or role == "Lead")
         return user
 
-    def membership(self, user: User, branch: Branch, *, tier: int = 1, is_lead: bool = False) -> BranchMembership:
-        return self._add(BranchMembership(user_id=user.id, branch_id=branch.id, tier_level=tier, is_lead=is_lead))
+    def membership(
+        self, user: User, branch: Branch, *, tier: int = 1, is_lead: bool = False
+    ) -> BranchMembership:
+        return self._add(
+            BranchMembership(user_id=user.id, branch_id=branch.id, tier_level=tier, is_lead=is_lead)
+        )
 
     def account(self, branch: Branch | None = None, **values: Any) -> ChannelAccount:
         number = next(self._numbers)
@@ -106,7 +112,9 @@ class Factory:
         branch = branch or self.branch()
         customer = customer or self.customer()
         values.setdefault("subject", f"Matter {next(self._numbers)}")
-        ticket = self._add(Ticket(branch_id=branch.id, customer_id=customer.id, policy_id=branch.policy_id, **values))
+        ticket = self._add(
+            Ticket(branch_id=branch.id, customer_id=customer.id, policy_id=branch.policy_id, **values)
+        )
         db.session.refresh(ticket)
         return ticket
 

@@ -8,20 +8,19 @@ from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Identi
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import mapped_column
 
-SmallId = Annotated[int, mapped_column(Integer, Identity(), primary_key=True)]
-BigId = Annotated[int, mapped_column(BigInteger, Identity(), primary_key=True)]
-Timestamp = Annotated[datetime, mapped_column(DateTime(timezone=True))]
-Created = Annotated[
-    datetime, mapped_column(DateTime(timezone=True), default=lambda: now(), server_default=func.now())
-]
-UserId = Annotated[int, mapped_column(Integer, ForeignKey("ab_user.id"))]
-Json = Annotated[dict[str, Any], mapped_column(JSONB, default=dict, server_default="{}")]
-JsonList = Annotated[list[Any], mapped_column(JSONB, default=list, server_default="[]")]
-
 
 def now() -> datetime:
     """The current time, aware, in UTC."""
     return datetime.now(UTC)
+
+
+SmallId = Annotated[int, mapped_column(Integer, Identity(), primary_key=True)]
+BigId = Annotated[int, mapped_column(BigInteger, Identity(), primary_key=True)]
+Timestamp = Annotated[datetime, mapped_column(DateTime(timezone=True))]
+Created = Annotated[datetime, mapped_column(DateTime(timezone=True), default=now, server_default=func.now())]
+UserId = Annotated[int, mapped_column(Integer, ForeignKey("ab_user.id"))]
+Json = Annotated[dict[str, Any], mapped_column(JSONB, default=dict, server_default="{}")]
+JsonList = Annotated[list[Any], mapped_column(JSONB, default=list, server_default="[]")]
 
 
 def one_of(column: str, words: Sequence[str]) -> CheckConstraint:

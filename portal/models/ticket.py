@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -16,7 +17,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
-from flask_appbuilder.security.sqla.models import User
 
 from portal.extensions import db
 from portal.models.branch import PRIORITIES, Branch

@@ -16,6 +16,7 @@ from portal.extensions import db
 from portal.models import Attachment, ChannelAccount, Delivery, Message, OutboxItem, ReplyTemplate, Ticket
 from portal.models.columns import now
 from portal.rules import lifecycle, subjects, tokens
+from portal.rules import sla as rules
 from portal.services import accounts, assignment, escalation, events, people, sla, tickets
 from portal.services.transaction import transaction
 
@@ -60,15 +61,18 @@ def send_reply(
         _owe(message, account)
         _take_if_unassigned(ticket, actor)
         template = _note_template(ticket, actor, message, template_id)
-        events.record(
+        fact = events.record(
             "reply_sent",
             ticket=ticket,
             actor=actor,
             message_id=message.id,
             occurred_at=message.created_at,
-            data={"template": template.id if template else None, "first": ticket.first_responded_at is None},
+            data={"template_id": template.id if template else None},
         )
-        _after_reply(ticket, message, then_status or _status_of(template), actor)
+        is_first = ticket.first_responded_at is None
+        clocks = _after_reply(ticket, message, then_status or _status_of(template), actor)
+        if is_first:
+            fact.data = {**fact.data, **_first_response(ticket, message, clocks)}
     return message
 
 
@@ -304,7 +308,9 @@ def _status_of(template: ReplyTemplate | None) -> str | None:
     return chosen if chosen in lifecycle.STATUSES else None
 
 
-def _after_reply(ticket: Ticket, message: Message, then_status: str | None, actor: User) -> None:
+def _after_reply(
+    ticket: Ticket, message: Message, then_status: str | None, actor: User
+) -> list[rules.ClockView]:
     ticket.first_responded_at = ticket.first_responded_at or message.created_at
     ticket.message_count += 1
     ticket.snippet, ticket.is_last_message_ours = snippet_of(message.text), True
@@ -314,8 +320,18 @@ def _after_reply(ticket: Ticket, message: Message, then_status: str | None, acto
         raise UserFault(decision.reason)
     tickets.change_status(ticket, decision.status, actor, rule=decision.rule)
     _acknowledge_own(ticket, actor)
-    sla.refresh(ticket)
+    clocks = sla.refresh(ticket)
     events.announce(ticket)
+    return clocks
+
+
+def _first_response(ticket: Ticket, message: Message, clocks: list[rules.ClockView]) -> dict[str, int]:
+    """How long the customer waited for the first answer: by the calendar, and in working time where it is measured."""
+    waited = {"first_response_seconds": int((message.created_at - ticket.created_at).total_seconds())}
+    measured = next((clock for clock in clocks if clock.kind == "first_response"), None)
+    if measured is not None and measured.is_business_time:
+        waited["business_seconds"] = measured.elapsed_seconds
+    return waited
 
 
 def _acknowledge_own(ticket: Ticket, actor: User) -> None:

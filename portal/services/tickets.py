@@ -183,9 +183,11 @@ def mark_viewed(ticket: Ticket, actor: User) -> None:
         return
     with transaction(ticket):
         ticket.unread_since = None
+        data: dict[str, Any] = {"is_first": is_first}
         if is_first:
             ticket.first_viewed_at = now()
-        events.record("ticket_viewed", ticket=ticket, actor=actor, data={"is_first": is_first})
+            data["waited_seconds"] = int((ticket.first_viewed_at - ticket.created_at).total_seconds())
+        events.record("ticket_viewed", ticket=ticket, actor=actor, data=data)
 
 
 def pick_up_next(actor: User) -> Ticket | None:

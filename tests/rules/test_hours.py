@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -68,10 +69,9 @@ def windows(draw: st.DrawFn) -> tuple[Window, ...]:
     week = 7 * 1440
     cuts = sorted(draw(st.sets(st.integers(0, week - 1), min_size=2, max_size=10)))
     spans = zip(cuts[::2], cuts[1::2], strict=False)
-    found = tuple(
+    return tuple(
         Window(start // 1440, start % 1440, start % 1440 + min(end - start, 1440)) for start, end in spans
     )
-    return found
 
 
 @st.composite
@@ -156,7 +156,7 @@ def test_the_intervals_are_in_order_apart_and_add_up(
 ) -> None:
     found = list(working_intervals(calendar, *stretch))
     assert sum((end - start for start, end in found), timedelta()) == working_time(calendar, *stretch)
-    for (_, end), (start, _) in zip(found, found[1:], strict=False):
+    for (_, end), (start, _) in pairwise(found):
         assert end < start
     for start, end in found:
         assert is_working(calendar, start)

@@ -1,0 +1,159 @@
+"""The filtered list as a file: PostgreSQL writes the CSV and it passes through, so that memory stays flat.
+
+The rows are those of the select that is handed in, which has come through `portal.access` and the queue's filter.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from typing import Any
+
+from flask_appbuilder.security.sqla.models import User
+from psycopg import sql as composing
+from sqlalchemy import BigInteger, ColumnElement, Select, String, case, cast, func, literal, select, text
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.orm import aliased
+
+from portal.extensions import db
+from portal.models import AuditEntry, Branch, Customer, Identity, Tag, Ticket
+from portal.models import User as Person
+from portal.models.ticket import ticket_tag
+from portal.rules import lifecycle
+from portal.services import events
+from portal.services.transaction import transaction
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+CHUNK_BYTES = 64 * 1024
+# What a spreadsheet takes for a formula when a cell begins with it: = + - @, tab, line feed, carriage return (OWASP,
+# "CSV Injection"). Such a cell gets an apostrophe in front; removing one leading apostrophe restores the text.
+FORMULA_STARTS = tuple(ord(sign) for sign in "=+-@\t\n\r")
+
+
+def stream_tickets(tickets: Select[Any], *, has_bom: bool = False) -> Iterator[bytes]:
+    """The tickets of that select, in its order, as UTF-8 CSV with a header row, in chunks of about 64 KB.
+
+    The statement has begun when this returns, so what can go wrong goes wrong before the first byte is answered.
+    Until the iterator is used up or closed it holds the session's connection. Times are UTC. Reads only.
+    """
+    chunks = _copied(_export_of(tickets))
+    first = next(chunks)
+    return chain([BYTE_ORDER_MARK + first if has_bom else first], _closing(chunks))
+
+
+def record_export(actor: User, filter_args: Mapping[str, Any], *, address: str = "") -> None:
+    """Note in the ledger and in the audit that this person takes this list away. Commits.
+
+    Before the first row goes out: a download that breaks off has still left the house.
+    """
+    wanted = {name: value for name, value in filter_args.items() if value not in (None, "", [], ())}
+    with transaction():
+        events.record(
+            "list_exported", actor=actor, data={"list": "tickets", "format": "csv", "filter": wanted}
+        )
+        db.session.add(
+            AuditEntry(
+                actor_id=actor.id,
+                action="exported",
+                object_type="ticket",
+                object_name="Tickets as CSV",
+                changes={"filter": {"from": None, "to": wanted}},
+                address=address,
+            )
+        )
+
+
+def _export_of(tickets: Select[Any]) -> Select[Any]:
+    """That select with the columns of the file. Our joins are aliases, so that the filter's own do not clash."""
+    branch, assignee, customer = aliased(Branch), aliased(Person), aliased(Customer)
+    address, tags = _first_address(), _tag_names()
+    return (
+        tickets.with_only_columns(
+            *_columns(branch, assignee, customer, address, tags), maintain_column_froms=True
+        )
+        .join(branch, branch.id == Ticket.branch_id)
+        .join(customer, customer.id == Ticket.customer_id)
+        .outerjoin(assignee, assignee.id == Ticket.assignee_id)
+        .outerjoin(address, literal(True))
+        .outerjoin(tags, literal(True))
+    )
+
+
+def _columns(branch: Any, assignee: Any, customer: Any, address: Any, tags: Any) -> list[ColumnElement[Any]]:
+    return [
+        Ticket.number.label("Number"),
+        _safe(Ticket.subject).label("Subject"),
+        _in_words(Ticket.status, lifecycle.LABELS).label("Status"),
+        func.initcap(Ticket.priority).label("Priority"),
+        func.replace(Ticket.type, "_", " ").label("Type"),
+        _safe(branch.name).label("Branch"),
+        Ticket.tier_level.label("Tier"),
+        _safe(assignee.first_name + " " + assignee.last_name).label("Assignee"),
+        _safe(customer.name).label("Customer"),
+        _safe(address.c.address).label("Address"),
+        func.replace(Ticket.channel_kind, "_", " ").label("Channel"),
+        Ticket.created_at.label("Created"),
+        Ticket.last_activity_at.label("Last activity"),
+        Ticket.first_responded_at.label("First response"),
+        _seconds_between(Ticket.created_at, Ticket.first_responded_at).label("First response seconds"),
+        Ticket.next_due_at.label("Due"),
+        Ticket.is_breached.label("Late"),
+        Ticket.resolved_at.label("Resolved"),
+        Ticket.closed_at.label("Closed"),
+        Ticket.message_count.label("Messages"),
+        Ticket.reopened_count.label("Reopened"),
+        _safe(tags.c.names).label("Tags"),
+    ]
+
+
+def _first_address() -> Any:
+    found = select(Identity.address).where(Identity.customer_id == Ticket.customer_id).correlate(Ticket)
+    return found.order_by(Identity.id).limit(1).lateral("address")
+
+
+def _tag_names() -> Any:
+    found = (
+        select(func.string_agg(Tag.name, aggregate_order_by(literal("; "), Tag.name)).label("names"))
+        .join(ticket_tag, ticket_tag.c.tag_id == Tag.id)
+        .where(ticket_tag.c.ticket_id == Ticket.id)
+        .correlate(Ticket)
+    )
+    return found.lateral("tags")
+
+
+def _safe(column: Any) -> ColumnElement[str]:
+    """The text of a cell that no spreadsheet takes for a formula."""
+    return case((func.ascii(column).in_(FORMULA_STARTS), literal("'") + column), else_=cast(column, String))
+
+
+def _in_words(column: Any, words: Mapping[str, str]) -> ColumnElement[str]:
+    return case(dict(words), value=column, else_=column)
+
+
+def _seconds_between(start: Any, end: Any) -> ColumnElement[int]:
+    return cast(func.date_part("epoch", end - start), BigInteger)
+
+
+def _copied(rows: Select[Any]) -> Iterator[bytes]:
+    """What COPY writes for that select. The values are bound by psycopg, which quotes them for the server."""
+    connection = db.session.connection()
+    compiled = rows.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
+    statement = f"COPY ({compiled}) TO STDOUT WITH (FORMAT csv, HEADER)"
+    # A list may take longer to download than a page may take to answer.
+    connection.execute(text("SET LOCAL statement_timeout = 0"))
+    driver = connection.connection.driver_connection
+    assert driver is not None, "a connection of the pool is open"
+    buffer = bytearray()
+    with driver.cursor() as cursor, cursor.copy(composing.SQL(statement), compiled.params) as copy:
+        for row in copy:
+            buffer += row
+            if len(buffer) >= CHUNK_BYTES:
+                yield bytes(buffer)
+                buffer.clear()
+    yield bytes(buffer)
+
+
+def _closing(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same chunks; when the reader goes away, so does the statement."""
+    try:
+        yield from chunks
+    finally:
+        chunks.close()  # type: ignore[attr-defined]

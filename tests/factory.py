@@ -27,7 +27,7 @@ ALL_WEEK = [{"weekday": day, "start": "00:00", "end": "24:00"} for day in range(
 
 
 class Factory:
-    """Makes rows and flushes them, so that they have ids."""
+    """Makes rows and commits them (into the test's savepoint)."""
 
     def __init__(self) -> None:
         self._numbers = count(1)
@@ -139,5 +139,6 @@ class Factory:
     @staticmethod
     def _add(row: Any) -> Any:
         db.session.add(row)
-        db.session.flush()
+        # Committed, so that a service which rolls back takes none of it along.
+        db.session.commit()
         return row

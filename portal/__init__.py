@@ -42,8 +42,9 @@ def create_app(settings: Settings | None = None, *, with_admin: bool = True) -> 
 
 def _install_views(app: Flask) -> None:
     from portal.extensions import appbuilder, db
-    from portal.views import admin, install_views
+    from portal.views import admin, install_views, navigation
 
+    navigation.install_navigation(app)
     with app.app_context():
         admin.install_admin(app, appbuilder, db.session)
         install_views(app)

@@ -17,6 +17,14 @@ PREFIX = "portal_"
 USE_NOTED_EVERY = timedelta(minutes=10)
 
 
+def create(username: str, name: str = "From the command line") -> str:
+    """A new key for the person of that name: see `create_api_key`. Raises NotFound."""
+    user = db.session.scalar(select(User).where(User.username == username))
+    if user is None:
+        raise NotFound(f"There is no account named {username!r}.")
+    return create_api_key(user, name)
+
+
 def create_api_key(user: User, name: str, actor: User | None = None) -> str:
     """A new key that acts as `user`; this is the only time it can be read. Commits.
 

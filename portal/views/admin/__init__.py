@@ -6,5 +6,30 @@ from flask_appbuilder import AppBuilder
 
 def install_admin(app: Flask, appbuilder: AppBuilder, session: object) -> None:
     """Bind Flask-AppBuilder and register the admin's views."""
-    app.config.update(FAB_UPDATE_PERMS=False, FAB_CREATE_DB=False, APP_NAME="Portal", AUTH_RATE_LIMITED=False)
+    from portal.views.admin import roles, security
+    from portal.views.admin.contents import APIS, VIEWS
+    from portal.views.admin.index import AdminIndex
+
+    app.config.update(
+        APP_NAME="Portal",
+        FAB_CREATE_DB=False,
+        FAB_UPDATE_PERMS=False,
+        FAB_ROLES=roles.FAB_ROLES,
+        FAB_API_MAX_PAGE_SIZE=100,
+        FAB_ADD_OPENAPI_VIEWS=False,
+        FAB_ADD_MENU_API=False,
+        FAB_SECURITY_SIGNALS_ENABLED=False,
+        AUTH_RATE_LIMITED=False,
+    )
+    # FAB would switch the limiter off where nobody has said otherwise.
+    app.config.setdefault("RATELIMIT_ENABLED", True)
+    # The builder outlives an application where several are made, as in tests.
+    appbuilder.baseviews.clear()
+    appbuilder.menu = None
+    appbuilder.indexview = AdminIndex
+    appbuilder.security_manager_class = security.PortalSecurityManager
     appbuilder.init_app(app, session)
+    for view in VIEWS:
+        appbuilder.add_view_no_menu(view)
+    for api in APIS:
+        appbuilder.add_api(api)

@@ -1,0 +1,140 @@
+"""What values of the configuration must satisfy, for forms and REST alike. Each raises UserFault with a sentence."""
+
+import re
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from portal.errors import UserFault
+from portal.rules import hours, routing
+from portal.rules.lifecycle import STATUSES
+from portal.services import templates
+
+ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+\.?[^@\s<>,;\"]*")
+CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+USERNAME = re.compile(r"[\w.@+-]{1,128}")
+LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+
+
+def time_zone(value: Any) -> None:
+    """A name of the time zone database."""
+    try:
+        ZoneInfo(str(value))
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise UserFault(f"There is no time zone “{value}”. Write it like Europe/Berlin.") from error
+
+
+def code(value: Any) -> None:
+    """A short name for addresses and exports."""
+    if not CODE.fullmatch(str(value or "")):
+        raise UserFault("Use letters, digits, - and _ only, beginning with a letter or digit.")
+
+
+def username(value: Any) -> None:
+    """A name to sign in with."""
+    if not USERNAME.fullmatch(str(value or "")):
+        raise UserFault("Use letters, digits and . _ - @ only, at most 128 of them.")
+
+
+def language(value: Any) -> None:
+    """A language tag, or none."""
+    if value and not LANGUAGE.fullmatch(str(value)):
+        raise UserFault("Write the language like en, de or pt-BR.")
+
+
+def address(value: Any) -> None:
+    """One e-mail address."""
+    if not ADDRESS.fullmatch(str(value or "")):
+        raise UserFault(f"“{value}” is not an e-mail address.")
+
+
+def addresses(value: Any) -> None:
+    """A list of e-mail addresses."""
+    for item in _texts(value):
+        address(item)
+
+
+def windows(value: Any) -> None:
+    """Working hours of a week."""
+    _calendar({"windows": value, "holidays": []})
+
+
+def holidays(value: Any) -> None:
+    """Days off, or days with other hours."""
+    _calendar({"windows": [{"weekday": 0, "start": "09:00", "end": "17:00"}], "holidays": value})
+
+
+def condition(value: Any) -> None:
+    """When a routing rule holds."""
+    try:
+        routing.parse_condition(value)
+    except ValueError as error:
+        raise UserFault(str(error)) from error
+
+
+def statuses(value: Any) -> None:
+    """A list of ticket statuses."""
+    for item in _texts(value):
+        if item not in STATUSES:
+            raise UserFault(f"“{item}” is no status. The statuses are {', '.join(STATUSES)}.")
+
+
+def tags(value: Any) -> None:
+    """A list of short names."""
+    for item in _texts(value):
+        if not item.strip() or len(item) > 64:
+            raise UserFault("A tag has between 1 and 64 signs.")
+
+
+def template_body(value: Any) -> None:
+    """HTML with known placeholders."""
+    templates.check_body(str(value or ""))
+
+
+def template_actions(value: Any) -> None:
+    """What sending a template does besides: {"status", "priority", "tags", "escalate"}."""
+    from portal.models.branch import PRIORITIES
+
+    if not isinstance(value, dict):
+        raise UserFault('Write an object like {"status": "pending", "tags": ["refund"]}, or {} for nothing.')
+    known: dict[str, Any] = {
+        "status": lambda item: item in STATUSES,
+        "priority": lambda item: item in PRIORITIES,
+        "tags": lambda item: isinstance(item, list) and all(isinstance(tag, str) for tag in item),
+        "escalate": lambda item: isinstance(item, bool),
+    }
+    for name, item in value.items():
+        if name not in known:
+            raise UserFault(f"“{name}” is no action. The actions are {', '.join(known)}.")
+        if not known[name](item):
+            raise UserFault(f"“{item}” does not fit the action “{name}”.")
+
+
+def percent(value: Any) -> None:
+    """A share of a target; over 100 is after it."""
+    if not 0 <= int(value or 0) <= 1000:
+        raise UserFault("Enter a percentage from 0 to 1000.")
+
+
+def port(value: Any) -> None:
+    """A TCP port."""
+    if not 1 <= int(value or 0) <= 65535:
+        raise UserFault("A port is a number from 1 to 65535.")
+
+
+def level(value: Any) -> None:
+    """The level of a tier."""
+    if value is not None and not 1 <= int(value) <= 9:
+        raise UserFault("A level is a number from 1 (answers first) to 9.")
+
+
+def _calendar(value: dict[str, Any]) -> None:
+    try:
+        hours.parse_calendar(value, "UTC")
+    except (ValueError, TypeError, KeyError) as error:
+        raise UserFault(str(error)) from error
+
+
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise UserFault("Write a list of texts.")
+    return value

@@ -1,0 +1,52 @@
+"""What the admin holds, in the order in which it is shown: the one list that a new noun joins."""
+
+from dataclasses import dataclass
+
+from portal.views.admin.accounts import AccountApi, AccountView
+from portal.views.admin.base import AdminApi, AdminView
+from portal.views.admin.branches import BranchApi, BranchView, TierApi, TierView
+from portal.views.admin.calendars import CalendarApi, CalendarView
+from portal.views.admin.customers import CustomerApi, CustomerView, IdentityView
+from portal.views.admin.ledgers import AuditView, DeliveryView, EventView, InboxView, OutboxView
+from portal.views.admin.people import ApiKeyView, MemberApi, MembersView, PeopleApi, PeopleView, RoleView
+from portal.views.admin.policies import PolicyApi, PolicyView
+from portal.views.admin.routing_rules import RoutingRuleApi, RoutingRuleView
+from portal.views.admin.tags import TagApi, TagView
+from portal.views.admin.templates import TemplateApi, TemplateView
+from portal.views.admin.tickets import TicketApi
+
+
+@dataclass(frozen=True)
+class Section:
+    """A group of nouns that belong together."""
+
+    name: str
+    icon: str
+    views: tuple[type[AdminView], ...]
+
+
+SECTIONS = (
+    Section("People", "users", (PeopleView, MembersView, RoleView, ApiKeyView, CustomerView, IdentityView)),
+    Section("Places", "building", (BranchView, TierView, CalendarView)),
+    Section("Mail", "mail", (AccountView, TemplateView, TagView)),
+    Section("Rules", "route", (RoutingRuleView, PolicyView)),
+    Section("Ledgers", "book", (EventView, InboxView, OutboxView, DeliveryView, AuditView)),
+)
+# The page of people is FAB's user page, which the security manager registers.
+VIEWS: tuple[type[AdminView], ...] = tuple(
+    view for section in SECTIONS for view in section.views if view is not PeopleView
+)
+APIS: tuple[type[AdminApi], ...] = (
+    BranchApi,
+    TierApi,
+    CalendarApi,
+    PolicyApi,
+    RoutingRuleApi,
+    TemplateApi,
+    AccountApi,
+    CustomerApi,
+    TagApi,
+    MemberApi,
+    PeopleApi,
+    TicketApi,
+)

@@ -1,0 +1,69 @@
+"""Customers and their addresses."""
+
+from portal.models import Customer, Identity
+from portal.views.admin import checks
+from portal.views.admin.base import AdminApi, AdminView
+from portal.views.admin.fields import LongField
+from portal.views.admin.rows import Rows
+
+CHECKS = {"language": checks.language}
+COLUMNS = ["name", "language", "level", "notes"]
+
+
+class IdentityView(AdminView):
+    noun, nouns = "address", "addresses"
+    explanation = "The addresses of customers on each kind of channel."
+    empty_text = "No addresses yet. They come with the first message of a customer."
+    route_base = "/admin/addresses"
+    class_permission_name = "Customers"
+    datamodel = Rows(Identity)
+    is_read_only = True
+    list_columns = ["id", "address", "kind", "customer", "suppressed_at", "created_at"]
+    show_columns = ["address", "kind", "customer", "suppressed_at", "suppressed_reason", "created_at"]
+    search_columns = ["address"]
+    label_columns = {"suppressed_at": "Blocked since", "suppressed_reason": "Blocked because"}
+
+
+class CustomerView(AdminView):
+    noun, nouns = "customer", "customers"
+    explanation = "The people who write to you. New ones appear with their first message."
+    empty_text = "No customers yet. The first mail brings the first one."
+    route_base = "/admin/customers"
+    class_permission_name = "Customers"
+    datamodel = Rows(Customer)
+    related_views = [IdentityView]
+    may_delete = False
+    column_checks = CHECKS
+    list_columns = ["id", "name", "identities", "language", "level", "created_at"]
+    show_columns = [*COLUMNS, "created_at"]
+    add_columns = edit_columns = COLUMNS
+    search_columns = ["name"]
+    label_columns = {"identities": "Addresses"}
+    description_columns = {
+        "level": "Like gold or partner; shown beside their tickets.",
+        "notes": "For colleagues only.",
+    }
+    add_form_extra_fields = edit_form_extra_fields = {
+        "notes": LongField("Notes", description="For colleagues only.", default="")
+    }
+
+
+class CustomerApi(AdminApi):
+    noun = "customer"
+    resource_name = "customers"
+    class_permission_name = "Customers"
+    openapi_spec_tag = "Customers"
+    datamodel = Rows(Customer)
+    may_delete = False
+    column_checks = CHECKS
+    list_columns = show_columns = [
+        "id",
+        "name",
+        "language",
+        "level",
+        "created_at",
+        "identities.kind",
+        "identities.address",
+    ]
+    add_columns = edit_columns = COLUMNS
+    search_columns = ["name"]

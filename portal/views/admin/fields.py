@@ -1,0 +1,228 @@
+"""Form fields of the admin: words from checked columns, lists line by line, JSON, secrets that are never shown."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from flask_appbuilder.fieldwidgets import (
+    BS3PasswordFieldWidget,
+    BS3TextAreaFieldWidget,
+    BS3TextFieldWidget,
+    Select2Widget,
+)
+from flask_appbuilder.forms import GeneralModelConverter
+from sqlalchemy import Boolean, Integer, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from wtforms import (
+    BooleanField,
+    Field,
+    Form,
+    IntegerField,
+    PasswordField,
+    SelectField,
+    StringField,
+    TextAreaField,
+)
+from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
+
+from portal.errors import UserFault
+from portal.rules.lifecycle import LABELS
+from portal.views.admin.rows import Rows, words_of
+
+# Raises UserFault with a sentence when the value cannot be used.
+Check = Callable[[Any], None]
+
+NOTHING = ""
+LARGEST_NUMBER = 2**31 - 1
+
+
+def label_of(word: Any) -> str:
+    """A stored word as people read it: `round_robin` is "Round robin", `pending` is "Waiting on customer"."""
+    if word in (None, ""):
+        return "–"
+    text = str(word)
+    return LABELS.get(text) or text.replace("_", " ").capitalize()
+
+
+def word_choices(words: Sequence[str], *, is_optional: bool = False) -> list[tuple[str, str]]:
+    """Pairs for a drop-down; an optional one begins with the empty choice."""
+    return ([(NOTHING, "–")] if is_optional else []) + [(word, label_of(word)) for word in words]
+
+
+class WordField(SelectField):
+    """One of the words that a column may hold; the empty choice is None."""
+
+    def __init__(self, label: str = "", words: Sequence[str] = (), is_optional: bool = False, **kwargs: Any):
+        super().__init__(
+            label,
+            choices=word_choices(words, is_optional=is_optional),
+            coerce=lambda value: None if value in (None, NOTHING) else str(value),
+            widget=Select2Widget(),
+            **kwargs,
+        )
+
+    def pre_validate(self, form: Form) -> None:  # noqa: ARG002
+        if (self.data or NOTHING) not in {value for value, *_ in self.choices}:
+            raise ValidationError("Choose one of the list.")
+
+
+class JsonField(TextAreaField):
+    """A JSON value, shown indented; a mistake is answered with its place."""
+
+    widget = BS3TextAreaFieldWidget()
+
+    def __init__(self, label: str = "", empty: Any = None, rows: int = 12, **kwargs: Any):
+        render = {"rows": rows, "class": "form-control monospace", "spellcheck": "false"}
+        super().__init__(label, render_kw=render, **kwargs)
+        self.widget = _Area()
+        self._empty = empty
+        self._typed: str | None = None
+
+    def _value(self) -> str:
+        if self._typed is not None:
+            return self._typed
+        return json.dumps(self._empty if self.data is None else self.data, indent=2, ensure_ascii=False)
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        self._typed = valuelist[0] if valuelist else ""
+        if not self._typed.strip():
+            self.data = self._empty
+            return
+        try:
+            self.data = json.loads(self._typed)
+        except ValueError as error:
+            self.data = None
+            place = (
+                f"line {error.lineno}, sign {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+            )
+            raise ValueError(f"This is not valid JSON ({place}).") from error
+
+
+class LinesField(TextAreaField):
+    """A list of texts, one in each line."""
+
+    def __init__(self, label: str = "", rows: int = 4, **kwargs: Any):
+        super().__init__(label, render_kw={"rows": rows, "class": "form-control"}, **kwargs)
+        self.widget = _Area()
+
+    def _value(self) -> str:
+        return "\n".join(str(item) for item in self.data or [])
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        lines = valuelist[0].splitlines() if valuelist else []
+        self.data = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+
+
+class SecretField(PasswordField):
+    """Write-only: what is stored is never sent to a browser, and an empty field keeps it."""
+
+    def __init__(self, label: str = "", **kwargs: Any):
+        render = {"autocomplete": "new-password"}
+        super().__init__(label, render_kw=render, widget=BS3PasswordFieldWidget(hide_value=True), **kwargs)
+
+    def populate_obj(self, obj: Any, name: str) -> None:
+        """The view seals it; the row has no column of this name."""
+
+
+class EditorField(TextAreaField):
+    """HTML, edited with the page's editor where scripts run, as source where they do not."""
+
+    def __init__(self, label: str = "", rows: int = 14, **kwargs: Any):
+        render = {"rows": rows, "class": "form-control", "data-behaviour": "editor"}
+        super().__init__(label, render_kw=render, **kwargs)
+        self.widget = _Area()
+
+
+class _Area(BS3TextAreaFieldWidget):
+    """FAB's text area sets its own class and three rows; the field's are kept here."""
+
+    def __call__(self, field: Field, **kwargs: Any) -> Any:
+        wanted = field.render_kw or {}
+        kwargs.update(wanted)
+        return super(BS3TextAreaFieldWidget, self).__call__(field, **kwargs)
+
+
+def checked(check: Check) -> Callable[[Form, Field], None]:
+    """A form validator from a check that raises UserFault."""
+
+    def validate(_form: Form, field: Field) -> None:
+        if field.errors or field.process_errors:
+            return
+        try:
+            check(field.data)
+        except UserFault as fault:
+            raise ValidationError(str(fault)) from fault
+
+    return validate
+
+
+class FormConverter(GeneralModelConverter):
+    """Fields from columns, asking for no more than the table does: a column with a default may stay empty."""
+
+    def __init__(self, datamodel: Rows, checks: Mapping[str, Check]) -> None:
+        super().__init__(datamodel)
+        self._checks = checks
+
+    def _convert_simple(
+        self, name: str, label: str, description: str, validators: list[Any], form_props: dict[str, Any]
+    ) -> dict[str, Any]:
+        column = self.datamodel.list_columns[name]
+        default = self.datamodel.get_col_default(name)
+        is_required = not column.nullable and default is None
+        rules = [InputRequired(f"{label} is needed.") if is_required else Optional(), *validators]
+        if name in self._checks:
+            rules.append(checked(self._checks[name]))
+        field = {"label": label, "description": description, "validators": rules}
+        form_props[name] = self._field(name, column, default, field)
+        return form_props
+
+    def _field(self, name: str, column: Any, default: Any, field: dict[str, Any]) -> Any:
+        words = words_of(self.datamodel.obj, name)
+        if words:
+            return WordField(words=words, is_optional=column.nullable, default=default, **field)
+        if isinstance(column.type, JSONB):
+            # The check speaks of an empty value too.
+            field["validators"] = [rule for rule in field["validators"] if not isinstance(rule, Optional)]
+            return JsonField(empty=default() if callable(default) else default, **field)
+        if isinstance(column.type, Boolean):
+            return BooleanField(field["label"], description=field["description"], default=default)
+        if isinstance(column.type, Integer):
+            field["validators"].append(
+                NumberRange(0, LARGEST_NUMBER, message="Enter a whole number that is not negative.")
+            )
+            return NumberField(default=default, widget=BS3TextFieldWidget(), **field)
+        if isinstance(column.type, Text):
+            return LongField(default=default, **field)
+        longest = getattr(column.type, "length", None)
+        if longest:
+            field["validators"].append(Length(max=longest, message=f"At most {longest} signs fit here."))
+        is_optional = column.nullable
+        return TextField(default=default, widget=BS3TextFieldWidget(), is_optional=is_optional, **field)
+
+
+class NumberField(IntegerField):
+    def process_formdata(self, valuelist: list[str]) -> None:
+        if not valuelist or not valuelist[0].strip():
+            self.data = self.default if not self.flags.required else None
+            return
+        try:
+            self.data = int(valuelist[0])
+        except ValueError as error:
+            self.data = None
+            raise ValueError("Enter a whole number.") from error
+
+
+class TextField(StringField):
+    def __init__(self, *args: Any, is_optional: bool = False, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._is_optional = is_optional
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        text = valuelist[0].replace("\0", "").strip() if valuelist else ""
+        self.data = text or (None if self._is_optional else "")
+
+
+class LongField(TextAreaField):
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, render_kw={"rows": 4, "class": "form-control"}, **kwargs)
+        self.widget = _Area()

@@ -1,0 +1,62 @@
+"""The admin's landing page, and the navigation inside it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import current_app, request, url_for
+from flask_appbuilder import BaseView, expose
+from flask_appbuilder.security.decorators import has_access, permission_name
+
+
+@dataclass(frozen=True)
+class Link:
+    """One noun of the admin, as a link."""
+
+    url: str
+    label: str
+    explanation: str
+    is_current: bool
+
+
+@dataclass(frozen=True)
+class Group:
+    """Links that belong together."""
+
+    name: str
+    icon: str
+    links: tuple[Link, ...]
+
+
+class AdminIndex(BaseView):
+    route_base = "/admin"
+    default_view = "index"
+    class_permission_name = "Admin"
+    method_permission_name = {"index": "read"}
+
+    @expose("/")
+    @has_access
+    @permission_name("read")
+    def index(self) -> Any:
+        return self.render_template("admin/index.html", title="Administration", groups=admin_groups())
+
+
+def admin_groups() -> list[Group]:
+    """What of the admin the person may open, in groups. Asks no query beyond who they are."""
+    from portal.views.admin.contents import SECTIONS
+
+    may = current_app.appbuilder.sm.has_access
+    groups = []
+    for section in SECTIONS:
+        links = tuple(
+            Link(
+                url_for(f"{view.__name__}.list"),
+                str(view.list_title) or view.nouns[:1].upper() + view.nouns[1:],
+                view.explanation,
+                request.path.startswith(f"{view.route_base}/"),
+            )
+            for view in section.views
+            if may("can_read", view.class_permission_name)
+        )
+        if links:
+            groups.append(Group(section.name, section.icon, links))
+    return groups

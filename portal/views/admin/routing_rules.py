@@ -1,0 +1,76 @@
+"""Ordered rules that place a new ticket."""
+
+from portal.models import RoutingRule
+from portal.views.admin import checks
+from portal.views.admin.base import AdminApi, AdminView
+from portal.views.admin.fields import LinesField, WordField, checked
+from portal.views.admin.rows import Rows
+from portal.models.ticket import TICKET_TYPES
+
+CHECKS = {"conditions": checks.condition, "tags": checks.tags, "tier_level": checks.level}
+COLUMNS = [
+    "name",
+    "position",
+    "conditions",
+    "branch",
+    "tier_level",
+    "priority",
+    "ticket_type",
+    "tags",
+    "is_last",
+    "is_active",
+]
+
+
+class RoutingRuleView(AdminView):
+    noun, nouns = "routing rule", "routing rules"
+    explanation = (
+        "Where new tickets go. The address decides the branch; these rules, in order, refine or overrule it."
+    )
+    empty_text = "No rules yet: every ticket goes to the branch of the address it was written to."
+    route_base = "/admin/routing-rules"
+    class_permission_name = "RoutingRules"
+    datamodel = Rows(RoutingRule)
+    column_checks = CHECKS
+    list_columns = ["position", "name", "branch", "tier_level", "priority", "tags", "is_last", "is_active"]
+    show_columns = [*COLUMNS, "created_at"]
+    add_columns = edit_columns = COLUMNS
+    search_columns = ["name", "branch", "is_active"]
+    base_order = ("position", "asc")
+    label_columns = {
+        "branch": "Send to branch",
+        "tier_level": "At level",
+        "ticket_type": "Type",
+        "is_last": "Stop here",
+    }
+    description_columns = {
+        "position": "Lower ones are looked at first.",
+        "conditions": 'Like {"all": [{"field": "subject", "operator": "contains", "value": "refund"}]}; '
+        '"any" and "not" work as well, {} always holds. Fields: sender, domain, recipients, subject, body, '
+        "language, account, channel, has_attachment, attachment_names, customer_tags. Operators: equals, in, "
+        "contains, starts_with, ends_with, all_words, any_word.",
+        "branch": "Leave empty to keep the branch of the address.",
+        "tier_level": "Leave empty for level 1.",
+        "is_last": "Once this rule has matched, no later one is looked at.",
+    }
+    add_form_extra_fields = edit_form_extra_fields = {
+        "ticket_type": WordField("Type", words=TICKET_TYPES, is_optional=True),
+        "tags": LinesField("Tags", description="One in each line.", validators=[checked(checks.tags)]),
+    }
+
+
+class RoutingRuleApi(AdminApi):
+    noun = "routing rule"
+    resource_name = "routing_rules"
+    class_permission_name = "RoutingRules"
+    openapi_spec_tag = "Routing rules"
+    datamodel = Rows(RoutingRule)
+    column_checks = CHECKS
+    list_columns = show_columns = [
+        "id",
+        *(name for name in COLUMNS if name != "branch"),
+        "branch.id",
+        "branch.name",
+    ]
+    add_columns = edit_columns = COLUMNS
+    search_columns = ["name", "branch", "is_active"]

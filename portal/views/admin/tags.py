@@ -1,0 +1,31 @@
+"""Tags."""
+
+from portal.models import Tag
+from portal.views.admin.base import AdminApi, AdminView
+from portal.views.admin.rows import Rows
+
+
+class TagView(AdminView):
+    noun, nouns = "tag", "tags"
+    explanation = "Words that agents put on tickets, to find and count them. Everybody uses the same ones."
+    empty_text = "No tags yet. Agents make them as they go; you can also prepare some here."
+    route_base = "/admin/tags"
+    class_permission_name = "Tags"
+    datamodel = Rows(Tag)
+    list_columns = ["name", "created_at"]
+    show_columns = ["name", "created_at"]
+    add_columns = edit_columns = ["name"]
+    search_columns = ["name"]
+    base_order = ("name", "asc")
+    description_columns = {"name": "Renaming a tag renames it on every ticket."}
+
+
+class TagApi(AdminApi):
+    noun = "tag"
+    resource_name = "tags"
+    class_permission_name = "Tags"
+    openapi_spec_tag = "Tags"
+    datamodel = Rows(Tag)
+    list_columns = show_columns = ["id", "name", "created_at"]
+    add_columns = edit_columns = ["name"]
+    search_columns = ["name"]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from flask import Flask
+from flask import Flask, g, request_started
 from flask.testing import FlaskClient
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import event, text
@@ -59,12 +59,19 @@ def app(settings: Settings) -> Flask:
     app.config.update(TESTING=True, WTF_CSRF_ENABLED=False, RATELIMIT_ENABLED=False)
     # A handler of ours answers every failure, so that tests see what a person would.
     app.config["PROPAGATE_EXCEPTIONS"] = False
+    # Tests hold an application context open, whose `g` would carry the person of one request into the next.
+    request_started.connect(_forget_person, app)
     with app.app_context():
         upgrade(directory=str(Path(__file__).resolve().parents[1] / "migrations"))
         ensure_partitions()
         sync_roles()
         db.session.remove()
     return app
+
+
+def _forget_person(_app: Flask, **_more: object) -> None:
+    for name in list(g):
+        g.pop(name)
 
 
 @pytest.fixture

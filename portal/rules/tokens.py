@@ -36,7 +36,7 @@ def ticket_token(key: bytes, ticket_id: int) -> str:
 def read_ticket_token(keys: Sequence[bytes], token: str) -> int | None:
     """The ticket id of a token signed with one of `keys`, in any case; None for anything else."""
     raw = _from_base32(token)
-    if raw is None or not 1 <= len(raw) - _TICKET_SIGNATURE_BYTES <= 8 or raw[0] == 0:
+    if raw is None or not 1 <= len(raw) - _TICKET_SIGNATURE_BYTES <= 8:
         return None
     payload, signature = raw[:-_TICKET_SIGNATURE_BYTES], raw[-_TICKET_SIGNATURE_BYTES:]
     if not _is_signed(keys, _TICKET, payload, signature):

@@ -225,7 +225,7 @@ def branches_of(branch_ids: Iterable[int] | None) -> list[Branch]:
 
 
 def board(branches: Sequence[Branch], period: Period) -> Board:
-    """All figures of those branches for the period, each beside the preceding period's: five statements."""
+    """All figures of those branches for the period, each beside the preceding period's: six statements."""
     at = now()
     asked = {
         "branch_ids": [branch.id for branch in branches],

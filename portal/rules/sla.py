@@ -13,7 +13,7 @@ later.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -32,6 +32,7 @@ CLOCK_LABELS: dict[str, str] = {
 }
 _FINISHED = frozenset({"resolved", "closed"})
 _ASIDE = frozenset({"spam", "trash"})
+_ENDED = frozenset({"met", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +195,13 @@ def explain_clock(clock: ClockView, calendar: Calendar, now: datetime) -> tuple[
     if not clock.is_business_time:
         return clock.intervals
     pieces: list[Interval] = []
+    total = timedelta()
     for interval in clock.intervals:
-        pieces += _split(interval, calendar, now) if interval.is_running else [interval]
+        if interval.is_running:
+            split, total = _split(interval, calendar, now, total)
+            pieces += split
+        else:
+            pieces.append(interval)
     return tuple(pieces)
 
 
@@ -304,7 +310,7 @@ def _view(track: _Track, policy: Policy, calendar: Calendar, now: datetime) -> C
     marks = _settled(track.marks)
     intervals, elapsed = _intervals(marks, policy.is_business_time, calendar, now)
     last_at, last = marks[-1]
-    stopped_at = last_at if last.state in ("met", "cancelled") else None
+    stopped_at = last_at if last.state in _ENDED else None
     is_late = elapsed > target
 
     def reached(share: timedelta) -> datetime | None:
@@ -329,12 +335,12 @@ def _view(track: _Track, policy: Policy, calendar: Calendar, now: datetime) -> C
 
 
 def _settled(marks: Sequence[tuple[datetime, _Condition]]) -> list[tuple[datetime, _Condition]]:
-    """The marks without those that lasted no time or changed nothing; the first moment stays."""
+    """The marks without those that lasted no time or changed nothing; what has ended cannot end again."""
     kept: list[tuple[datetime, _Condition]] = []
     for at, condition in marks:
         if kept and kept[-1][0] == at:
-            kept[-1] = (at, condition)
-        elif not kept or kept[-1][1] != condition:
+            kept.pop()
+        if not kept or not (kept[-1][1] == condition or {kept[-1][1].state, condition.state} <= _ENDED):
             kept.append((at, condition))
     return kept
 
@@ -346,14 +352,13 @@ def _intervals(
     elapsed = timedelta()
     ends: list[datetime | None] = [at for at, _ in marks[1:]] + [None]
     for (at, condition), ended_at in zip(marks, ends, strict=True):
-        if ended_at is None and condition.state in ("met", "cancelled"):
+        if ended_at is None and condition.state in _ENDED:
             break
         is_running = condition.state == "running"
         before = elapsed
         if is_running:
             elapsed += _counted(at, ended_at or now, is_business_time, calendar)
-        # Whole seconds of the running total, so that what is shown adds up to what is shown.
-        seconds = elapsed // timedelta(seconds=1) - before // timedelta(seconds=1)
+        seconds = _whole_seconds(before, elapsed)
         intervals.append(Interval(at, ended_at, is_running, condition.reason, seconds))
     return intervals, elapsed
 
@@ -393,21 +398,26 @@ def _reason(condition: _Condition, is_late: bool) -> str:
     return f"{(late if is_late else words)[condition.state]}: {condition.reason}"
 
 
-def _split(interval: Interval, calendar: Calendar, now: datetime) -> list[Interval]:
+def _split(
+    interval: Interval, calendar: Calendar, now: datetime, total: timedelta
+) -> tuple[list[Interval], timedelta]:
+    """A running interval cut at opening and closing; `total` is what had elapsed before it, and what has after."""
     pieces: list[Interval] = []
     position = interval.started_at
-    total = timedelta()
     end = interval.ended_at or now
-    for begin, finish in working_intervals(calendar, interval.started_at, end):
+    for begin, finish in working_intervals(calendar, position, end):
         if begin > position:
             pieces.append(Interval(position, begin, False, "Outside working hours"))
         before, total = total, total + (finish - begin)
-        seconds = total // timedelta(seconds=1) - before // timedelta(seconds=1)
-        pieces.append(Interval(begin, finish, True, interval.reason, seconds))
+        pieces.append(Interval(begin, finish, True, interval.reason, _whole_seconds(before, total)))
         position = finish
     if position < end:
         pieces.append(Interval(position, end, False, "Outside working hours"))
     if pieces and interval.ended_at is None:
-        last = pieces[-1]
-        pieces[-1] = Interval(last.started_at, None, last.is_running, last.reason, last.elapsed_seconds)
-    return pieces
+        pieces[-1] = replace(pieces[-1], ended_at=None)
+    return pieces, total
+
+
+def _whole_seconds(before: timedelta, after: timedelta) -> int:
+    """Whole seconds of a running total, so that what is shown adds up to what is shown."""
+    return after // timedelta(seconds=1) - before // timedelta(seconds=1)

@@ -1,13 +1,19 @@
 """Flask extensions, unbound; create_app binds them."""
 
+import warnings
+
 import redis
 from flask_appbuilder import AppBuilder, Model
-from flask_ckeditor import CKEditor
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
+
+with warnings.catch_warnings():
+    # It tells every start that bleach is missing; what comes from outside is cleaned with nh3.
+    warnings.simplefilter("ignore", UserWarning)
+    from flask_ckeditor import CKEditor
 
 # Set before FAB's security models are imported, so that their constraints get names too.
 Model.metadata.naming_convention = {

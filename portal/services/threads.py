@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select, text
-from sqlalchemy.dialects.postgresql import array
+from sqlalchemy import cast, select, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Text
 
 from portal.extensions import db
@@ -35,11 +35,11 @@ class DatabaseLookup:
             """
         )
         rows = db.session.execute(walk, {"ids": list(ticket_ids), "depth": MERGE_DEPTH})
-        return {origin: survivor for origin, survivor in rows}
+        return dict(rows.tuples().all())
 
     def tickets_of_messages(self, message_ids: Collection[int]) -> Mapping[int, int]:
         found = select(Message.id, Message.ticket_id).where(Message.id.in_(list(message_ids)))
-        return {message_id: ticket_id for message_id, ticket_id in db.session.execute(found)}
+        return dict(db.session.execute(found).tuples().all())
 
     def tickets_of_headers(self, message_ids: Collection[str]) -> Mapping[str, Sequence[int]]:
         found = (
@@ -55,7 +55,7 @@ class DatabaseLookup:
         # In-Reply-To is stored among the references, so that one index answers.
         found = (
             select(Message.references_headers, Message.ticket_id)
-            .where(Message.references_headers.overlap(array(wanted, type_=Text)))
+            .where(Message.references_headers.overlap(cast(wanted, ARRAY(Text))))
             .order_by(Message.created_at.desc(), Message.id.desc())
             .limit(MOST_MESSAGES)
         )
@@ -70,7 +70,7 @@ class DatabaseLookup:
 
     def tickets_of_numbers(self, numbers: Collection[int]) -> Mapping[int, int]:
         found = select(Ticket.number, Ticket.id).where(Ticket.number.in_(list(numbers)))
-        return {number: ticket_id for number, ticket_id in db.session.execute(found)}
+        return dict(db.session.execute(found).tuples().all())
 
     def people(self, ticket_ids: Collection[int]) -> Mapping[int, TicketPeople]:
         ids = list(ticket_ids)

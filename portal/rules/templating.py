@@ -9,12 +9,14 @@ import html as html_entities
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from types import MappingProxyType
 from typing import Literal
 from urllib.parse import quote
 
 LONGEST_TEMPLATE = 500_000
 MOST_PLACEHOLDERS = 500
+_MOST_PROBLEMS = 20
 _LONGEST_VALUE = 10_000
 _LONGEST_PLACEHOLDER = 300
 
@@ -80,7 +82,7 @@ class _Part:
     place: Literal["markup", "text", "tag", "raw"] = "markup"
 
 
-_OPENING = re.compile(rf"\{{\{{(.{{0,{_LONGEST_PLACEHOLDER}}}?)\}}\}}", re.DOTALL)
+_OPENING = re.compile(rf"\{{\{{([^{{}}]{{0,{_LONGEST_PLACEHOLDER}}})\}}\}}")
 _STRAY = re.compile(r"\{\{|\}\}|\{%|%\}|\{#")
 _EXPRESSION = re.compile(
     r"""\s*([A-Za-z_][\w.]*)\s*(?:\|\s*default\s*\(\s*(?:"([^"]*)"|'([^']*)'|[“„]([^“”]*)[”“])\s*\)\s*)?"""
@@ -91,26 +93,17 @@ _RAW_ELEMENT = re.compile(rf"<({'|'.join(_RAW_ELEMENTS)})(?=[\s/>])", re.IGNOREC
 
 
 def check(html: str) -> list[Problem]:
-    """What must be corrected before the template can be saved, in the order of the text; empty when fine."""
+    """What must be corrected before the template can be saved, in the order of the text (20 at most)."""
     if len(html) > LONGEST_TEMPLATE:
         return [Problem(f"The template is longer than {LONGEST_TEMPLATE:,} characters.", LONGEST_TEMPLATE)]
+    if html.count("{{") > MOST_PLACEHOLDERS:
+        return [Problem(f"A template can have at most {MOST_PLACEHOLDERS} placeholders.", 0)]
     problems: list[Problem] = []
-    count = 0
     for part in _parts(html):
-        if part.place == "markup":
-            problems += [
-                Problem(
-                    f"“{stray.group()}” stands alone; a placeholder looks like {{{{ customer.name }}}}.", at
-                )
-                for stray in _STRAY.finditer(part.source)
-                for at in (part.position + stray.start(),)
-            ]
-            continue
-        count += 1
-        problems += _placeholder_problems(part)
-    if count > MOST_PLACEHOLDERS:
-        problems.append(Problem(f"A template can have at most {MOST_PLACEHOLDERS} placeholders.", 0))
-    return problems
+        problems += _markup_problems(part) if part.place == "markup" else _placeholder_problems(part)
+        if len(problems) >= _MOST_PROBLEMS:
+            break
+    return problems[:_MOST_PROBLEMS]
 
 
 def fill(html: str, values: Mapping[str, str | None]) -> Filled:
@@ -155,6 +148,16 @@ def _check_size(template: str) -> None:
         raise ValueError(f"The template is longer than {LONGEST_TEMPLATE:,} characters.")
     if template.count("{{") > MOST_PLACEHOLDERS:
         raise ValueError(f"A template can have at most {MOST_PLACEHOLDERS} placeholders.")
+
+
+def _markup_problems(part: _Part) -> list[Problem]:
+    return [
+        Problem(
+            f"“{stray.group()}” stands alone; a placeholder looks like {{{{ customer.name }}}}.",
+            part.position + stray.start(),
+        )
+        for stray in islice(_STRAY.finditer(part.source), _MOST_PROBLEMS)
+    ]
 
 
 def _placeholder_problems(part: _Part) -> list[Problem]:

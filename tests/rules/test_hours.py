@@ -125,7 +125,11 @@ def test_skipping_whole_weeks_skips_nothing_else(seen: Situation, days_before: i
 @given(situations(), st.integers(1, 70 * 86_400 * 10**6))
 def test_adding_is_the_inverse_of_measuring(seen: Situation, micros: int) -> None:
     amount = timedelta(microseconds=micros)
-    due = add_working_time(seen.calendar, seen.start, amount)
+    try:
+        due = add_working_time(seen.calendar, seen.start, amount)
+    except NoWorkingTimeError:  # a minute of work a week, and little else
+        assert working_time(seen.calendar, seen.start, seen.start + timedelta(days=3600)) < amount
+        return
     assert working_time(seen.calendar, seen.start, due) == amount
     assert working_time(seen.calendar, seen.start, due - timedelta(microseconds=1)) < amount
 

@@ -175,6 +175,21 @@ def test_sending_and_resolving_at_once_counts_as_an_answer_in_any_order() -> Non
         assert found[RESOLUTION].state == "met"
 
 
+def test_answering_the_next_message_and_resolving_at_once_counts_in_any_order() -> None:
+    asked = [*opened(), event("reply_sent", 10), event("message_received", 20)]
+    for events in (
+        [event("reply_sent", 30), status(30, "resolved")],
+        [status(30, "resolved"), event("reply_sent", 30)],
+    ):
+        assert clocks([*asked, *events], 60)[NEXT].state == "met"
+
+
+def test_a_status_change_does_not_end_the_wait_for_the_next_response() -> None:
+    events = [*opened(), event("reply_sent", 10), event("message_received", 20), status(30, "on_hold")]
+    assert clocks(events, 50)[NEXT].elapsed_seconds == 1800
+    assert clocks([*events, event("reply_sent", 60)], 90)[NEXT].state == "met"
+
+
 def test_resolution_pauses_while_waiting_for_the_customer() -> None:
     events = [*opened(), event("reply_sent", 30), status(30, "pending")]
     paused = clocks(events, 120)[RESOLUTION]

@@ -259,15 +259,10 @@ def test_spam_and_trash_owe_nothing_until_restored(aside: str) -> None:
 
 
 def test_a_merged_ticket_owes_nothing_more() -> None:
-    events = [
-        *opened(),
-        event("ticket_merged", 30, into=7),
-        event("message_received", 40),
-        status(50, "open"),
-    ]
-    found = clocks(events, 400)
-    assert {clock.state for clock in found.values()} == {"cancelled"}
-    assert {clock.stopped_at for clock in found.values()} == {at(30)}
+    events = [*opened(), event("reply_sent", 10), event("ticket_merged", 30, into=7)]
+    found = clocks([*events, event("message_received", 40), status(50, "open")], 400)
+    assert set(found) == {FIRST, RESOLUTION}
+    assert (found[RESOLUTION].state, found[RESOLUTION].stopped_at) == ("cancelled", at(30))
 
 
 def test_a_ticket_that_we_opened_owes_no_first_response() -> None:

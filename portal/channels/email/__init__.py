@@ -1,0 +1,1 @@
+"""E-mail: taken by IMAP, SMTP and LMTP, read, written, handed over."""

@@ -1,0 +1,333 @@
+"""Taking mail from an IMAP mailbox (RFC 9051, and RFC 3501 where a server is older): one at a time, oldest first.
+
+A mail's number (UID) never changes while the folder's UIDVALIDITY stays, and numbers only grow: a cursor of these two
+says how far we have come. When UIDVALIDITY changes, the server has renumbered everything; we start over, and what
+had been taken before is recognised later by its Message-ID.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from itertools import islice
+from typing import Any, Literal
+
+from imapclient import IMAPClient
+from imapclient.exceptions import CapabilityError, IMAPClientError, LoginError
+
+from portal.channels.base import ChannelTrouble, ConnectionStep
+from portal.channels.email.connecting import Security, describe, tls_context, trouble_of
+
+PostAction = Literal["seen", "move", "delete", "leave"]
+
+# How many numbers one search may span: its answer must fit the million bytes that imaplib takes in a line.
+_SEARCH_SPAN = 50_000
+_SIZES_AT_ONCE = 200
+# Of an oversized mail this much of its headers is taken.
+_LONGEST_HEADERS = 256 * 1024
+
+
+class ImapTrouble(ChannelTrouble):
+    """The mailbox could not be read. The text is a sentence for the admin."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImapSettings:
+    """Which folder of which mailbox, and what is done there to a mail that we have."""
+
+    account_id: int
+    host: str
+    port: int = 993
+    security: Security = "tls"
+    username: str
+    password: str = field(repr=False)
+    folder: str = "INBOX"
+    post_action: PostAction = "seen"
+    move_folder: str = ""
+    size_limit_bytes: int = 35 * 1024 * 1024
+    ca_file: str = ""
+    timeout_seconds: float = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a folder has been read: everything up to `last_uid`, as long as `uid_validity` stays."""
+
+    uid_validity: int | None = None
+    last_uid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedMail:
+    """One mail of a folder. With a `problem` only its headers are in `raw`, and the whole stays on the server."""
+
+    source_key: str
+    raw: bytes
+    received_at: datetime | None  # when the server got it, UTC
+    size_bytes: int  # of the whole mail
+    is_oversized: bool
+    problem: str  # a sentence for people; empty when the mail is whole
+    cursor: Cursor  # what has been read when this mail has been accepted
+
+
+def fetch_new(
+    settings: ImapSettings, cursor: Cursor, accept: Callable[[FetchedMail], object], limit: int = 500
+) -> Cursor:
+    """Hand up to `limit` mails beyond the cursor to `accept`, oldest first; the cursor after the last of them.
+
+    One mail is in memory at a time. Only when `accept` has returned, and so has committed, the server is told (the
+    post action). What `accept` raises comes through; nothing is done to that mail then, and the next call with the
+    same cursor hands it over again, under the same source key. A mail that is not here whole is never deleted.
+    Raises ImapTrouble when the mailbox cannot be reached or does not work as told.
+    """
+    with _folder(settings, _unheard) as (client, uid_validity, uid_next):
+        if cursor.uid_validity != uid_validity:
+            cursor = Cursor(uid_validity, 0)
+        for uid, size_bytes, received_at in islice(_waiting(client, cursor.last_uid + 1, uid_next), limit):
+            reached = replace(cursor, last_uid=uid)
+            mail = _fetched(client, settings, reached, size_bytes, received_at)
+            if mail is not None:
+                _accepted(accept, mail)
+                _finish(client, settings, mail)
+            cursor = reached
+    return cursor
+
+
+def test_connection(settings: ImapSettings) -> list[ConnectionStep]:
+    """The steps of getting at the folder: dns, connect, tls, login, folder. Only the last one can have failed."""
+    steps: list[ConnectionStep] = []
+    try:
+        with _folder(settings, steps.append):
+            pass
+    except ImapTrouble as trouble:
+        steps.append(ConnectionStep(trouble.step, ok=False, sentence=str(trouble)))
+    return steps
+
+
+test_connection.__test__ = False  # type: ignore[attr-defined]  # a verb of ours, no test of pytest's
+
+
+class _CallerFailed(Exception):
+    """Carries what `accept` raised past the handlers for trouble of the server."""
+
+    def __init__(self, fault: Exception) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+
+
+Passed = Callable[[ConnectionStep], None]
+
+
+@contextlib.contextmanager
+def _folder(settings: ImapSettings, passed: Passed) -> Iterator[tuple[IMAPClient, int, int]]:
+    """A client in the folder, with UIDVALIDITY and UIDNEXT. Raises ImapTrouble, also for what breaks inside."""
+    try:
+        with _connected(settings, passed) as client:
+            yield client, *_selected(client, settings, passed)
+    except _CallerFailed as carried:
+        raise carried.fault from None
+    except ChannelTrouble as trouble:
+        raise ImapTrouble(trouble.step, str(trouble)) from trouble
+    except IMAPClientError as error:
+        raise ImapTrouble("folder", f"{settings.host} broke off: {describe(error)}.") from error
+    except (OSError, UnicodeError) as error:
+        why = trouble_of(error, settings.host, settings.port)
+        raise ImapTrouble(why.step, str(why)) from error
+
+
+@contextlib.contextmanager
+def _connected(settings: ImapSettings, passed: Passed) -> Iterator[IMAPClient]:
+    is_tls = settings.security == "tls"
+    context = tls_context(settings.ca_file)
+    client = IMAPClient(
+        settings.host,
+        settings.port,
+        ssl=is_tls,
+        ssl_context=context if is_tls else None,
+        timeout=settings.timeout_seconds,
+    )
+    with client:
+        passed(ConnectionStep("dns", ok=True, sentence=f"{settings.host} was found."))
+        passed(ConnectionStep("connect", ok=True, sentence=f"It answers on port {settings.port}."))
+        if settings.security == "starttls":
+            _start_tls(client, settings, context)
+        if settings.security != "none":
+            sentence = "The connection is encrypted and the certificate is valid."
+            passed(ConnectionStep("tls", ok=True, sentence=sentence))
+        _log_in(client, settings)
+        passed(ConnectionStep("login", ok=True, sentence=f"The login of {settings.username} was accepted."))
+        yield client
+
+
+def _start_tls(client: IMAPClient, settings: ImapSettings, context: Any) -> None:
+    try:
+        client.starttls(context)
+    except CapabilityError as error:
+        raise ChannelTrouble(
+            "tls", f"{settings.host} offers no STARTTLS on port {settings.port}. Choose TLS with port 993."
+        ) from error
+
+
+def _log_in(client: IMAPClient, settings: ImapSettings) -> None:
+    try:
+        client.login(settings.username, settings.password)
+    except LoginError as error:
+        raise ChannelTrouble(
+            "login",
+            f"{settings.host} refused the user name or the password of {settings.username}: {describe(error)}.",
+        ) from error
+
+
+def _selected(client: IMAPClient, settings: ImapSettings, passed: Passed) -> tuple[int, int]:
+    try:
+        found = client.select_folder(settings.folder, readonly=settings.post_action == "leave")
+    except IMAPClientError as error:
+        raise ChannelTrouble(
+            "folder", f"The mailbox has no folder {settings.folder} that can be opened: {describe(error)}."
+        ) from error
+    if b"UIDVALIDITY" not in found:
+        raise ChannelTrouble(
+            "folder",
+            f"{settings.host} gives mails no lasting numbers. Portal cannot read such a mailbox safely.",
+        )
+    if b"UIDNEXT" not in found:
+        found |= client.folder_status(settings.folder, ["UIDNEXT"])
+    if settings.post_action == "move":
+        _make_move_folder(client, settings)
+    passed(ConnectionStep("folder", ok=True, sentence=f"The folder {settings.folder} can be read."))
+    return found[b"UIDVALIDITY"], found[b"UIDNEXT"]
+
+
+def _make_move_folder(client: IMAPClient, settings: ImapSettings) -> None:
+    try:
+        if not client.folder_exists(settings.move_folder):
+            client.create_folder(settings.move_folder)
+    except IMAPClientError as error:
+        raise ChannelTrouble(
+            "folder",
+            f"The folder {settings.move_folder}, where taken mails go, could not be made: {describe(error)}.",
+        ) from error
+
+
+def _waiting(client: IMAPClient, first_uid: int, uid_next: int) -> Iterator[tuple[int, int, datetime | None]]:
+    """Numbers from `first_uid` on with size and date, ascending. Only a window of them is known at a time."""
+    for uids in _windows(client, first_uid, uid_next):
+        for start in range(0, len(uids), _SIZES_AT_ONCE):
+            chunk = uids[start : start + _SIZES_AT_ONCE]
+            found = client.fetch(chunk, ["RFC822.SIZE", "INTERNALDATE"])
+            for uid in chunk:
+                # A mail that someone has removed meanwhile is not in the answer.
+                if b"RFC822.SIZE" in found.get(uid, {}):
+                    yield uid, found[uid][b"RFC822.SIZE"], _as_utc(found[uid].get(b"INTERNALDATE"))
+
+
+def _windows(client: IMAPClient, first_uid: int, uid_next: int) -> Iterator[list[int]]:
+    if first_uid >= uid_next:
+        return
+    # The numbers before the folder's first mail are long gone; there may be millions of them.
+    head = client.search(["UID", f"{first_uid}:{min(first_uid + _SEARCH_SPAN, uid_next) - 1}"])
+    if head:
+        yield sorted(head)
+        first_uid += _SEARCH_SPAN
+    else:
+        first_uid = max(first_uid + _SEARCH_SPAN, _lowest_uid(client))
+    for start in range(first_uid, uid_next, _SEARCH_SPAN):
+        yield sorted(client.search(["UID", f"{start}:{min(start + _SEARCH_SPAN, uid_next) - 1}"]))
+
+
+def _lowest_uid(client: IMAPClient) -> int:
+    client.use_uid = False
+    try:
+        found = client.fetch("1", ["UID"])
+    finally:
+        client.use_uid = True
+    return next((int(values[b"UID"]) for values in found.values() if b"UID" in values), 0)
+
+
+def _fetched(
+    client: IMAPClient, settings: ImapSettings, reached: Cursor, size_bytes: int, received_at: datetime | None
+) -> FetchedMail | None:
+    """The mail, still unseen; None when it has been removed meanwhile."""
+    is_oversized = size_bytes > settings.size_limit_bytes
+    raw, problem = b"" if is_oversized else _part(client, reached.last_uid, "[]"), ""
+    if raw == b"" and size_bytes:
+        raw = _part(client, reached.last_uid, "[HEADER]", _LONGEST_HEADERS)
+        problem = _problem_sentence(settings, size_bytes, is_oversized=is_oversized)
+    if raw is None:
+        return None
+    return FetchedMail(
+        _source_key(settings, reached), raw, received_at, size_bytes, is_oversized, problem, cursor=reached
+    )
+
+
+def _part(client: IMAPClient, uid: int, section: str, longest: int = 0) -> bytes | None:
+    """That part of the mail, empty where the server has none for it; None when the mail is gone."""
+    found = client.fetch([uid], [f"BODY.PEEK{section}" + (f"<0.{longest}>" if longest else "")])
+    if uid not in found:
+        return None
+    raw: bytes | None = found[uid].get(f"BODY{section}{'<0>' if longest else ''}".encode())
+    return raw or b""
+
+
+def _problem_sentence(settings: ImapSettings, size_bytes: int, *, is_oversized: bool) -> str:
+    if is_oversized:
+        limit_megabytes = settings.size_limit_bytes / 1024 / 1024
+        return (
+            f"The mail has {size_bytes / 1024 / 1024:.1f} MB, more than the {limit_megabytes:g} MB that are taken. "
+            f"Only its headers were kept here; the mail itself is still in {settings.folder} on {settings.host}."
+        )
+    return f"{settings.host} did not hand over the body. The mail is still in {settings.folder} there."
+
+
+def _source_key(settings: ImapSettings, reached: Cursor) -> str:
+    folder = settings.folder if len(settings.folder) <= 150 else sha256(settings.folder.encode()).hexdigest()
+    return f"imap:{settings.account_id}:{folder}:{reached.uid_validity}:{reached.last_uid}"
+
+
+def _accepted(accept: Callable[[FetchedMail], object], mail: FetchedMail) -> None:
+    try:
+        accept(mail)
+    except Exception as error:
+        raise _CallerFailed(error) from error
+
+
+def _finish(client: IMAPClient, settings: ImapSettings, mail: FetchedMail) -> None:
+    """Do to an accepted mail what the admin has chosen."""
+    uids = [mail.cursor.last_uid]
+    try:
+        if settings.post_action == "seen":
+            client.add_flags(uids, [b"\\Seen"], silent=True)
+        elif settings.post_action == "move":
+            _move(client, uids, settings.move_folder)
+        elif settings.post_action == "delete" and not mail.problem:
+            _delete(client, uids)
+    except IMAPClientError as error:
+        raise ChannelTrouble(
+            "folder",
+            f"A mail was taken in, but {settings.host} did not let it be marked, moved or deleted: {describe(error)}.",
+        ) from error
+
+
+def _move(client: IMAPClient, uids: list[int], folder: str) -> None:
+    if client.has_capability("MOVE"):
+        client.move(uids, folder)
+        return
+    client.copy(uids, folder)
+    _delete(client, uids)
+
+
+def _delete(client: IMAPClient, uids: list[int]) -> None:
+    client.delete_messages(uids, silent=True)
+    # Without UIDPLUS, EXPUNGE would also remove what others have marked as deleted (RFC 4315): marking is enough.
+    if client.has_capability("UIDPLUS"):
+        client.uid_expunge(uids)
+
+
+def _as_utc(moment: datetime | None) -> datetime | None:
+    # imapclient gives local time without a zone.
+    return moment.astimezone(UTC) if moment is not None else None
+
+
+def _unheard(_step: ConnectionStep) -> None:
+    pass

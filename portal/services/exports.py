@@ -64,20 +64,23 @@ def record_export(actor: User, filter_args: Mapping[str, Any], *, address: str =
 def _export_of(tickets: Select[Any]) -> Select[Any]:
     """That select with the columns of the file. Our joins are aliases, so that the filter's own do not clash."""
     branch, assignee, customer = aliased(Branch), aliased(Person), aliased(Customer)
-    address, tags = _first_address(), _tag_names()
+    # Gathered for all these tickets at once: looked up for each, they would take half the time of the export.
+    addresses, tags = _first_addresses(tickets), _tag_names(tickets)
     return (
         tickets.with_only_columns(
-            *_columns(branch, assignee, customer, address, tags), maintain_column_froms=True
+            *_columns(branch, assignee, customer, addresses, tags), maintain_column_froms=True
         )
         .join(branch, branch.id == Ticket.branch_id)
         .join(customer, customer.id == Ticket.customer_id)
         .outerjoin(assignee, assignee.id == Ticket.assignee_id)
-        .outerjoin(address, literal(True))
-        .outerjoin(tags, literal(True))
+        .outerjoin(addresses, addresses.c.customer_id == Ticket.customer_id)
+        .outerjoin(tags, tags.c.ticket_id == Ticket.id)
     )
 
 
-def _columns(branch: Any, assignee: Any, customer: Any, address: Any, tags: Any) -> list[ColumnElement[Any]]:
+def _columns(
+    branch: Any, assignee: Any, customer: Any, addresses: Any, tags: Any
+) -> list[ColumnElement[Any]]:
     return [
         Ticket.number.label("Number"),
         _safe(Ticket.subject).label("Subject"),
@@ -88,7 +91,7 @@ def _columns(branch: Any, assignee: Any, customer: Any, address: Any, tags: Any)
         Ticket.tier_level.label("Tier"),
         _safe(assignee.first_name + " " + assignee.last_name).label("Assignee"),
         _safe(customer.name).label("Customer"),
-        _safe(address.c.address).label("Address"),
+        _safe(addresses.c.address).label("Address"),
         func.replace(Ticket.channel_kind, "_", " ").label("Channel"),
         Ticket.created_at.label("Created"),
         Ticket.last_activity_at.label("Last activity"),
@@ -104,19 +107,21 @@ def _columns(branch: Any, assignee: Any, customer: Any, address: Any, tags: Any)
     ]
 
 
-def _first_address() -> Any:
-    found = select(Identity.address).where(Identity.customer_id == Ticket.customer_id).correlate(Ticket)
-    return found.order_by(Identity.id).limit(1).lateral("address")
-
-
-def _tag_names() -> Any:
-    found = (
-        select(func.string_agg(Tag.name, aggregate_order_by(literal("; "), Tag.name)).label("names"))
-        .join(ticket_tag, ticket_tag.c.tag_id == Tag.id)
-        .where(ticket_tag.c.ticket_id == Ticket.id)
-        .correlate(Ticket)
+def _first_addresses(tickets: Select[Any]) -> Any:
+    """The first address of every customer of those tickets."""
+    wanted = tickets.with_only_columns(Ticket.customer_id).order_by(None)
+    found = select(Identity.customer_id, Identity.address).where(Identity.customer_id.in_(wanted))
+    return (
+        found.distinct(Identity.customer_id).order_by(Identity.customer_id, Identity.id).subquery("addresses")
     )
-    return found.lateral("tags")
+
+
+def _tag_names(tickets: Select[Any]) -> Any:
+    """The names of the tags of those tickets, in one text each."""
+    wanted = tickets.with_only_columns(Ticket.id).order_by(None)
+    names = func.string_agg(Tag.name, aggregate_order_by(literal("; "), Tag.name)).label("names")
+    found = select(ticket_tag.c.ticket_id, names).join(Tag, Tag.id == ticket_tag.c.tag_id)
+    return found.where(ticket_tag.c.ticket_id.in_(wanted)).group_by(ticket_tag.c.ticket_id).subquery("tags")
 
 
 def _safe(column: Any) -> ColumnElement[str]:
@@ -139,6 +144,8 @@ def _copied(rows: Select[Any]) -> Iterator[bytes]:
     statement = f"COPY ({compiled}) TO STDOUT WITH (FORMAT csv, HEADER)"
     # A list may take longer to download than a page may take to answer.
     connection.execute(text("SET LOCAL statement_timeout = 0"))
+    # Names and tags of a large list are joined by hashing, which is twice as slow where it spills to disk.
+    connection.execute(text("SET LOCAL work_mem = '64MB'"))
     driver = connection.connection.driver_connection
     assert driver is not None, "a connection of the pool is open"
     buffer = bytearray()

@@ -1,0 +1,168 @@
+"""The leads' page: how long customers wait, and what stands behind it."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, Response, make_response, render_template, request
+from flask_login import current_user, login_required
+
+from portal import access
+from portal.errors import Forbidden, UserFault
+from portal.models import Branch
+from portal.models.columns import now
+from portal.services import metrics
+from portal.services.metrics import Backlog, Board, Figures, Metric, Period
+from portal.views.leads import links, wording
+from portal.views.leads.chart import Chart, trend_chart
+from portal.views.leads.period import period_from, presets
+
+blueprint = Blueprint("leads", __name__)
+AGE_LABELS = ("under a day", "1 to 3 days", "3 to 7 days", "over a week")
+
+
+@dataclass(frozen=True)
+class Card:
+    """One figure as it stands on the page."""
+
+    metric: Metric
+    basis: str
+    url: str | None
+    value: str
+    before: str
+    change: str
+    direction: str
+    missing: str
+
+
+@dataclass(frozen=True)
+class AgePart:
+    """One stretch of the backlog's age."""
+
+    label: str
+    count: int
+    percent: float
+
+
+@blueprint.get("/leads/")
+@login_required
+def dashboard() -> Response:
+    branches = _led_branches()
+    zone = _time_zone()
+    today = now().astimezone(ZoneInfo(zone)).date()
+    try:
+        period = period_from(request.args, today, zone)
+    except UserFault as fault:
+        return _answer(None, branches, today, zone, str(fault))
+    chosen = _chosen(branches)
+    return _answer(metrics.board(chosen, period), branches, today, zone)
+
+
+def _led_branches() -> list[Branch]:
+    ids = access.led_branch_ids(current_user)
+    if ids is not None and not ids:
+        raise Forbidden("Figures are for the people who lead a branch, and for admins and auditors.")
+    return metrics.branches_of(ids)
+
+
+def _chosen(branches: list[Branch]) -> list[Branch]:
+    """The branch that was asked for, where it is one of these; otherwise all of them."""
+    wanted = request.args.get("branch", "")
+    return [branch for branch in branches if str(branch.id) == wanted] or branches
+
+
+def _time_zone() -> str:
+    agent = getattr(current_user, "agent", None)
+    return agent.time_zone if agent else "UTC"
+
+
+def _answer(board: Board | None, branches: list[Branch], today: date, zone: str, fault: str = "") -> Response:
+    period = board.period if board else None
+    chosen = _chosen(branches)
+    answer = make_response(
+        render_template(
+            "leads/dashboard.html",
+            fault=fault,
+            board=board,
+            period=period,
+            first=request.args.get("first", "") if fault else _iso(period and period.first),
+            last=request.args.get("last", "") if fault else _iso(period and period.last),
+            today=today,
+            presets=presets(period, today),
+            branches=branches,
+            branch=chosen[0] if len(chosen) == 1 and len(branches) > 1 else None,
+            zone=zone,
+            words=wording,
+            links=links,
+            **(_figures(board, chosen, branches) if board else {}),
+        )
+    )
+    answer.status_code = UserFault.status_code if fault else 200
+    return answer
+
+
+def _figures(board: Board, chosen: list[Branch], branches: list[Branch]) -> dict[str, object]:
+    branch = chosen[0] if len(chosen) == 1 else None
+    return {
+        "north_star": _card(
+            board.total.first_response.median,
+            "first answers",
+            links.answered(board.period.first, board.period.last, board.period.time_zone, branch),
+        ),
+        "spread": [
+            _card(board.total.first_response.p75, "first answers"),
+            _card(board.total.first_response.p90, "first answers"),
+            _card(board.total.first_response.business_median, "first answers measured"),
+        ],
+        "cards": _cards(board.total, board.period, branch),
+        "chart": _chart(board, branch),
+        "ages": _ages(board.total.backlog),
+        "oldest": _age(board.total.backlog.oldest_at, board.at),
+        "shows_branches": len(branches) > 1,
+    }
+
+
+def _cards(figures: Figures, period: Period, branch: Branch | None) -> list[Card]:
+    opened = links.opened(period, branch)
+    return [
+        _card(figures.pickup, "tickets opened", opened),
+        _card(figures.template_usage, "replies sent"),
+        _card(figures.escalation, "tickets opened", opened),
+        _card(figures.first_action, "tickets looked at"),
+        _card(figures.logins, "people"),
+    ]
+
+
+def _card(metric: Metric, basis: str, url: str | None = None) -> Card:
+    return Card(
+        metric=metric,
+        basis=f"{metric.count:,} {basis}",
+        url=url,
+        value=wording.figure(metric),
+        before=wording.previous_figure(metric),
+        change=wording.change(metric),
+        direction=wording.direction(metric),
+        missing=f"No {basis} in these days, so there is nothing to measure yet.",
+    )
+
+
+def _chart(board: Board, branch: Branch | None) -> Chart | None:
+    zone = board.period.time_zone
+    urls = [links.answered(bar.first, bar.last, zone, branch) for bar in board.trend]
+    return trend_chart(board.trend, board.period.bar_unit, urls)
+
+
+def _ages(backlog: Backlog) -> list[AgePart]:
+    whole = backlog.open_count or 1
+    return [
+        AgePart(label, count, round(100 * count / whole, 2))
+        for label, count in zip(AGE_LABELS, backlog.age_counts, strict=True)
+    ]
+
+
+def _age(since: datetime | None, at: datetime) -> str:
+    return wording.duration((at - since).total_seconds() if since else None)
+
+
+def _iso(day: date | None) -> str:
+    return day.isoformat() if day else ""

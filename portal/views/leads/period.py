@@ -1,0 +1,70 @@
+"""Which days a page of figures is about, read from its address."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from portal.errors import UserFault
+from portal.services.metrics import Period
+
+PRESETS = {7: "7 days", 30: "30 days", 90: "90 days"}
+DEFAULT_DAYS = 30
+LONGEST_DAYS = 3 * 366
+EARLIEST = date(2000, 1, 1)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A period one click away."""
+
+    days: int
+    label: str
+    is_current: bool
+
+
+def period_from(args: Mapping[str, str], today: date, time_zone: str) -> Period:
+    """`first` and `last` as ISO dates, else the `days` up to today. Raises UserFault with what to change."""
+    if not args.get("first") and not args.get("last"):
+        return _last_days(_days(args.get("days", "")), today, time_zone)
+    last = _date(args.get("last", ""), "The last day") or today
+    first = _date(args.get("first", ""), "The first day") or last - timedelta(days=DEFAULT_DAYS - 1)
+    if first > last:
+        raise UserFault(
+            f"The first day ({first.isoformat()}) lies after the last day ({last.isoformat()}). "
+            "Swap them, or choose other days."
+        )
+    if first < EARLIEST or last > today + timedelta(days=366):
+        raise UserFault("Choose days between the year 2000 and a year from now.")
+    period = Period(first, last, time_zone)
+    if period.day_count > LONGEST_DAYS:
+        raise UserFault("That is more than three years. Choose a shorter period.")
+    return period
+
+
+def presets(period: Period | None, today: date) -> list[Preset]:
+    """The usual periods, with the one that is shown marked."""
+    return [
+        Preset(days, label, period is not None and period.last == today and period.day_count == days)
+        for days, label in PRESETS.items()
+    ]
+
+
+def _last_days(days: int, today: date, time_zone: str) -> Period:
+    return Period(today - timedelta(days=days - 1), today, time_zone)
+
+
+def _days(text: str) -> int:
+    if not text:
+        return DEFAULT_DAYS
+    if not text.isdecimal() or not 1 <= int(text[:6]) <= LONGEST_DAYS:
+        raise UserFault(f"The number of days must be between 1 and {LONGEST_DAYS}.")
+    return int(text)
+
+
+def _date(text: str, name: str) -> date | None:
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise UserFault(f"{name} is not a date. Write it like 2026-11-23.") from error

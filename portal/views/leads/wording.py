@@ -1,0 +1,88 @@
+"""Figures in words, the same on every page of the leads."""
+
+from datetime import date
+
+from portal.services.metrics import PER_WEEK, SECONDS, SHARE, Metric
+
+NOTHING = "–"
+# A movement smaller than this is called none.
+STEADY = 0.005
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as people say them, in at most two units: 42 s, 14 min, 1 h 20 min, 2 d 3 h."""
+    if seconds is None:
+        return NOTHING
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(round(whole / 3600), 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def share(value: float | None) -> str:
+    """A part of one in percent; small ones with a decimal."""
+    if value is None:
+        return NOTHING
+    percent = value * 100
+    return f"{percent:.1f} %" if 0 < percent < 10 and percent != int(percent) else f"{percent:.0f} %"
+
+
+def figure(metric: Metric) -> str:
+    """The value with its unit."""
+    return _with_unit(metric.value, metric.unit)
+
+
+def previous_figure(metric: Metric) -> str:
+    """The preceding period's value with its unit."""
+    return _with_unit(metric.previous, metric.unit)
+
+
+def change(metric: Metric) -> str:
+    """How it moved, in the words of its unit; "" where there is nothing to compare with."""
+    moved = metric.change
+    if moved is None:
+        return ""
+    if abs(moved) < STEADY:
+        return "as before"
+    if metric.unit == SECONDS:
+        return f"{abs(moved):.0%} {'slower' if moved > 0 else 'faster'}".replace("%", " %")
+    if metric.unit == SHARE:
+        return f"{abs(moved) * 100:.1f} points {'up' if moved > 0 else 'down'}"
+    return f"{abs(moved):.0%} {'more' if moved > 0 else 'less'}".replace("%", " %")
+
+
+def direction(metric: Metric) -> str:
+    """Whether the movement is good news: better, worse or same."""
+    moved = metric.change
+    if moved is None or abs(moved) < STEADY:
+        return "same"
+    return "better" if (moved < 0) == metric.is_lower_better else "worse"
+
+
+def day(value: date) -> str:
+    """A day as it stands under a chart: 23 Nov."""
+    return f"{value.day} {value:%b}"
+
+
+def days(first: date, last: date) -> str:
+    """A stretch of days, with the year where it ends: 25 Oct – 23 Nov 2026."""
+    if first == last:
+        return f"{day(first)} {first.year}"
+    begin = day(first) if first.year == last.year else f"{day(first)} {first.year}"
+    return f"{begin} – {day(last)} {last.year}"
+
+
+def _with_unit(value: float | None, unit: str) -> str:
+    if unit == SECONDS:
+        return duration(value)
+    if unit == SHARE:
+        return share(value)
+    assert unit == PER_WEEK, "the units of services.metrics are these three"
+    return NOTHING if value is None else f"{value:.1f}"

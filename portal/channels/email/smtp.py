@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from portal.channels.base import ChannelTrouble, ConnectionStep, RecipientResult, RecipientState
-from portal.channels.email.addresses import UnusableAddress, for_envelope
 from portal.channels.email.connecting import Security, describe, tls_context, trouble_of
+from portal.channels.email.envelope import UnusableAddress, for_envelope
 
 _LONGEST_REPLY = 500
 _BARE_LINE_END = re.compile(rb"\r\n|\r|\n")

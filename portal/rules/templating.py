@@ -111,7 +111,8 @@ def fill(html: str, values: Mapping[str, str | None]) -> Filled:
 
     Values are plain text and are escaped; within a tag (a link's address) they are percent-encoded (RFC 3986
     §2.1), so that they cannot leave the attribute or name a scheme. Without value and default, the name stays
-    visible in `<mark data-unfilled="name">`. Values are never searched for placeholders again. Raises
+    visible in `<mark data-unfilled="name">`, bare within a tag. Values are never searched for
+    placeholders again. Raises
     ValueError for a template over LONGEST_TEMPLATE characters or MOST_PLACEHOLDERS placeholders.
     """
     _check_size(html)
@@ -181,9 +182,18 @@ def _fill_in_html(part: _Part, values: Mapping[str, str | None], unfilled: list[
     name, value = _value(_inside(part), values)
     if value is None or part.place == "raw":
         unfilled.append(name)
-        escaped = html_entities.escape(name)
-        return f'<mark data-unfilled="{escaped}">{escaped}</mark>' if part.place == "text" else ""
+        return _unfilled_mark(name, part.place)
     return quote(value, safe="", errors="replace") if part.place == "tag" else html_entities.escape(value)
+
+
+def _unfilled_mark(name: str, place: str) -> str:
+    if place == "raw":
+        return ""
+    if place == "tag":
+        # Nothing at all would let an unquoted attribute swallow the next one.
+        return quote(name, safe="", errors="replace")
+    escaped = html_entities.escape(name)
+    return f'<mark data-unfilled="{escaped}">{escaped}</mark>'
 
 
 def _value(source: str, values: Mapping[str, str | None]) -> tuple[str, str | None]:

@@ -4,7 +4,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lxml import html as lxml_html
 
@@ -51,7 +51,7 @@ def test_what_has_no_value_is_marked_where_people_see_it_and_listed_once() -> No
 
 def test_what_has_no_value_within_a_tag_breaks_no_tag() -> None:
     result = fill('<a href="https://x/{{ agent.name }}">{{ nonsense here }}</a>', VALUES)
-    assert result.html.startswith('<a href="https://x/">')
+    assert result.html.startswith('<a href="https://x/agent.name">')
     assert result.unfilled == ("agent.name", "nonsense here")
 
 
@@ -156,12 +156,13 @@ NASTY = st.text(alphabet="<>\"'&/=:;()- \n\tabonclick{}%#!`", max_size=60) | st.
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(PLACES), NASTY)
+@example("<img src={} alt=x>", " ")
 def test_no_value_makes_an_element_an_attribute_or_a_scheme(place: str, value: str) -> None:
     template = place.replace("{}", "{{ customer.name }}")
     plain = _shape(fill(template, {"customer.name": "plain"}).html)
-    assert _shape(fill(template, {"customer.name": value or "x"}).html) == plain
+    assert _shape(fill(template, {"customer.name": value}).html) == plain
 
 
 def _shape(markup: str) -> list[tuple[str, tuple[str, ...]]]:

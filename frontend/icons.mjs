@@ -10,11 +10,16 @@ const names = `
   message-square monitor moon panel-right paperclip pause pen-line phone plus refresh-cw reply reply-all rotate-ccw
   route search send settings shield shield-check sliders-horizontal split star sticky-note sun tag ticket
   trash-2 triangle-alert undo-2 upload user user-check user-plus users x zap image download
+  chart=chart-column template=file-text building=building-2 escalate=arrow-up note=sticky-note trash=trash-2
+  alert=triangle-alert edit=pen-line more=ellipsis-vertical email=mail web_form=globe chat=message-circle
+  sms=message-square whatsapp=phone telegram=send api=zap drawer=panel-right refresh=refresh-cw
 `.trim().split(/\s+/);
 
 const symbols = await Promise.all(
-  names.map(async (name) => {
-    const source = await readFile(`node_modules/lucide-static/icons/${name}.svg`, "utf8");
+  names.map(async (entry) => {
+    // "name=source" gives an icon the name of what it means here.
+    const [name, file = name] = entry.split("=");
+    const source = await readFile(`node_modules/lucide-static/icons/${file}.svg`, "utf8");
     const inner = source.replace(/<!--.*?-->/gs, "").replace(/^[\s\S]*?<svg[^>]*>/, "").replace(/<\/svg>\s*$/, "");
     return `<symbol id="${name}" viewBox="0 0 24 24">${inner.replace(/\s+/g, " ").trim()}</symbol>`;
   }),

@@ -1,0 +1,63 @@
+/*
+ * Single keys: an element with data-key="r" is clicked (or, a field, focused) when r is pressed outside a text.
+ * "?" lists the keys of the page, from the elements' own labels.
+ */
+
+const isTyping = (target) => target.closest("input, textarea, select, [contenteditable=true], .ck-editor");
+
+export function startHotkeys() {
+  document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || event.metaKey || event.ctrlKey || event.altKey) return;
+    if (event.key === "Escape" && isTyping(event.target)) event.target.blur();
+    if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
+    if (event.key === "?") return listKeys();
+    const element = find(event.key);
+    if (!element) return;
+    event.preventDefault();
+    act(element);
+  });
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-show-keys]")) listKeys();
+  });
+}
+
+function find(key) {
+  return [...document.querySelectorAll(`[data-key="${CSS.escape(key)}"]`)].find((each) => !each.disabled);
+}
+
+function act(element) {
+  if (element.matches("input, textarea, select")) {
+    element.focus();
+    element.select?.();
+  } else if (element.matches("summary")) {
+    element.parentElement.open = !element.parentElement.open;
+  } else {
+    element.click();
+  }
+}
+
+function listKeys() {
+  document.getElementById("keys")?.remove();
+  const dialog = document.createElement("dialog");
+  dialog.id = "keys";
+  dialog.setAttribute("aria-label", "Keys");
+  const heading = document.createElement("div");
+  heading.className = "dialog-head";
+  heading.innerHTML = '<h2>Keys</h2><button type="button" class="button button-quiet" data-close>Close</button>';
+  const list = document.createElement("dl");
+  list.className = "facts dialog-body";
+  for (const element of document.querySelectorAll("[data-key]")) {
+    const key = document.createElement("dt");
+    key.innerHTML = "<kbd></kbd>";
+    key.firstChild.textContent = element.dataset.key;
+    const words = document.createElement("dd");
+    words.textContent = element.dataset.keyLabel || element.getAttribute("aria-label") || element.textContent.trim();
+    list.append(key, words);
+  }
+  dialog.append(heading, list);
+  document.body.append(dialog);
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog || event.target.closest("[data-close]")) dialog.close();
+  });
+  dialog.showModal();
+}

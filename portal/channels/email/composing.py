@@ -130,7 +130,8 @@ def references_for(
 
     A parent without References gives its In-Reply-To instead. More than twenty are cut to the first and the last ones.
     """
-    return _trimmed([*(parent_references or [parent_in_reply_to]), parent_message_id])
+    ancestors: Sequence[str | None] = parent_references or [parent_in_reply_to]
+    return _trimmed([*ancestors, parent_message_id])
 
 
 def quote(

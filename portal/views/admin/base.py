@@ -23,7 +23,7 @@ from flask_appbuilder.security.decorators import has_access
 from flask_appbuilder.urltools import Stack
 from flask_login import current_user
 from marshmallow import ValidationError
-from sqlalchemy import delete
+from sqlalchemy import delete, inspect
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError, SQLAlchemyError, StatementError
 
 from portal.errors import UserFault
@@ -166,7 +166,11 @@ class AdminView(RequestFilters, ModelView):
     @has_access
     def add(self) -> Any:
         form = self.add_form.refresh()
-        if request.method == "POST" and form.validate() and self._save(self.datamodel.obj(), form, "added"):
+        if (
+            request.method == "POST"
+            and form.validate()
+            and self._save(new_row(self.datamodel.obj), form, "added")
+        ):
             flash(f"The {self.noun} is saved.", "success")
             return self.post_add_redirect()
         return self._form_page(self.add_template, self.add_title, self._get_add_widget(form=form))
@@ -176,7 +180,7 @@ class AdminView(RequestFilters, ModelView):
     def edit(self, pk: str) -> Any:
         row = self._row(pk)
         if request.method == "POST":
-            form = self.edit_form.refresh(request.form)
+            form = self.edit_form.refresh(obj=row)
             form._id = self.datamodel.get_pk_value(row)
             if form.validate() and self._save(row, form, "changed"):
                 flash(f"The {self.noun} is saved.", "success")
@@ -485,7 +489,7 @@ class AdminApi(RequestFilters, ModelRestApi):
         return self.response(200, **answer)
 
     def _post_answer(self) -> Response:
-        row = self.datamodel.obj()
+        row = new_row(self.datamodel.obj)
         self._write(row, "added", self.add_columns)
         return self.response(201, id=self.datamodel.get_pk_value(row), result=self._written(row))
 
@@ -613,6 +617,17 @@ class BadFields(UserFault):
     def __init__(self, faults: dict[str, Any]) -> None:
         super().__init__("; ".join(f"{name}: {words}" for name, words in faults.items()))
         self.faults = faults
+
+
+def new_row(model: type) -> Any:
+    """A row with its columns' defaults, which checks may want to look at before it is written."""
+    row = model()
+    for attribute in inspect(model).column_attrs:
+        default = attribute.columns[0].default
+        if default is None or default.is_sequence:
+            continue
+        setattr(row, attribute.key, default.arg(None) if default.is_callable else default.arg)
+    return row
 
 
 def write_row(

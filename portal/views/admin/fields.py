@@ -84,7 +84,9 @@ class JsonField(TextAreaField):
         return json.dumps(self._empty if self.data is None else self.data, indent=2, ensure_ascii=False)
 
     def process_formdata(self, valuelist: list[str]) -> None:
-        self._typed = valuelist[0] if valuelist else ""
+        if not valuelist:
+            return
+        self._typed = valuelist[0]
         if not self._typed.strip():
             self.data = self._empty
             return
@@ -109,7 +111,10 @@ class LinesField(TextAreaField):
         return "\n".join(str(item) for item in self.data or [])
 
     def process_formdata(self, valuelist: list[str]) -> None:
-        lines = valuelist[0].splitlines() if valuelist else []
+        if not valuelist:
+            self.data = self.data or []
+            return
+        lines = valuelist[0].splitlines()
         self.data = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
 
 
@@ -120,8 +125,12 @@ class SecretField(PasswordField):
         render = {"autocomplete": "new-password"}
         super().__init__(label, render_kw=render, widget=BS3PasswordFieldWidget(hide_value=True), **kwargs)
 
+    def process_data(self, value: Any) -> None:  # noqa: ARG002
+        """Nothing of the row: a person's column of this name holds the hash."""
+        self.data = None
+
     def populate_obj(self, obj: Any, name: str) -> None:
-        """The view seals it; the row has no column of this name."""
+        """The view seals or hashes it."""
 
 
 class EditorField(TextAreaField):
@@ -129,7 +138,7 @@ class EditorField(TextAreaField):
 
     def __init__(self, label: str = "", rows: int = 14, **kwargs: Any):
         render = {"rows": rows, "class": "form-control", "data-behaviour": "editor"}
-        super().__init__(label, render_kw=render, **kwargs)
+        super().__init__(label, **{"default": "", "render_kw": render, **kwargs})
         self.widget = _Area()
 
 
@@ -202,8 +211,10 @@ class FormConverter(GeneralModelConverter):
 
 class NumberField(IntegerField):
     def process_formdata(self, valuelist: list[str]) -> None:
-        if not valuelist or not valuelist[0].strip():
-            self.data = self.default if not self.flags.required else None
+        if not valuelist:
+            return
+        if not valuelist[0].strip():
+            self.data = None if self.flags.required else self.default
             return
         try:
             self.data = int(valuelist[0])
@@ -218,7 +229,9 @@ class TextField(StringField):
         self._is_optional = is_optional
 
     def process_formdata(self, valuelist: list[str]) -> None:
-        text = valuelist[0].replace("\0", "").strip() if valuelist else ""
+        if not valuelist:
+            return
+        text = valuelist[0].replace("\0", "").strip()
         self.data = text or (None if self._is_optional else "")
 
 

@@ -144,7 +144,7 @@ class PeopleView(AdminView):
         form["places"].data = _places_of(pk)
 
     def fill(self, row: User, form: Form) -> None:
-        if not form.password.data and row.password is None:
+        if not form.password.data and row.id is None:
             raise UserFault("A new person needs a password. They can change it after signing in.")
         if row.id is not None:
             _check_stays_open(row)
@@ -157,7 +157,7 @@ class PeopleView(AdminView):
             set_password(row, form.password.data)
             changes["password"] = {"from": audit.SECRET, "to": audit.SECRET}
         for name in PROFILE:
-            if name in form.data and form[name].raw_data:
+            if form[name].raw_data:
                 setattr(profile, name, form[name].data)
         changes.update(audit.changes_of(profile))
         changes.pop("user_id", None)

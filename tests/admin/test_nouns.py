@@ -1,0 +1,239 @@
+"""What the pages of single nouns check, keep and offer."""
+
+import json
+
+import pytest
+from sqlalchemy import select
+
+from portal.extensions import db
+from portal.models import Agent, BranchMembership, Calendar, InboxItem, ReplyTemplate, RoutingRule, User
+from portal.services import api_keys
+from tests.admin.test_audit import person_values
+
+WEEK = [{"weekday": day, "start": "09:00", "end": "17:00"} for day in range(5)]
+
+
+class TestPeople:
+    def test_new_person_comes_with_profile_and_places(self, house, login):
+        role = house.agent.roles[0]
+        values = {
+            "first_name": "Ada",
+            "last_name": "Lovelace",
+            "username": "ada",
+            "email": "ada@desk.test",
+            "active": "y",
+            "roles": [role.id],
+            "password": "a long password",
+            "time_zone": "Europe/London",
+            "language": "en",
+            "availability": "available",
+            "capacity": "5",
+            "places-shown": "1",
+            f"places-{house.north.id}-member": "1",
+            f"places-{house.north.id}-level": "2",
+            f"places-{house.north.id}-lead": "1",
+        }
+        response = login(house.admin).post("/admin/people/add", data=values)
+        assert response.status_code == 302, response.get_data(as_text=True)
+        ada = db.session.scalar(select(User).where(User.username == "ada"))
+        profile = db.session.get(Agent, ada.id)
+        assert (profile.time_zone, profile.capacity) == ("Europe/London", 5)
+        place = db.session.scalar(select(BranchMembership).where(BranchMembership.user_id == ada.id))
+        assert (place.branch_id, place.tier_level, place.is_lead) == (house.north.id, 2, True)
+        assert ada.password.startswith("scrypt:")
+
+    def test_new_person_needs_a_password(self, house, login):
+        values = person_values(house.agent, username="new", email="new@desk.test")
+        page = login(house.admin).post("/admin/people/add", data=values).get_data(as_text=True)
+        assert "needs a password" in page
+
+    def test_form_shows_present_places(self, house, login):
+        page = login(house.admin).get(f"/admin/people/edit/{house.lead.id}").get_data(as_text=True)
+        line = page[page.index(f'name="places-{house.north.id}-member"') :][:60]
+        assert "checked" in line
+
+    def test_form_without_the_places_keeps_them(self, house, login):
+        values = person_values(house.agent)
+        login(house.admin).post(f"/admin/people/edit/{house.agent.id}", data=values)
+        assert db.session.query(BranchMembership).filter_by(user_id=house.agent.id).count() == 1
+
+    def test_last_admin_stays_admin(self, house, login):
+        values = person_values(house.admin) | {"roles": [house.agent.roles[0].id]}
+        page = login(house.admin).post(f"/admin/people/edit/{house.admin.id}", data=values)
+        assert "last active admin" in page.get_data(as_text=True)
+        db.session.expire_all()
+        assert [role.name for role in house.admin.roles] == ["Admin"]
+
+    def test_nobody_switches_themselves_off(self, house, make, login):
+        make.agent("Admin")
+        values = person_values(house.admin)
+        values.pop("active")
+        page = login(house.admin).post(f"/admin/people/edit/{house.admin.id}", data=values)
+        assert "your own account" in page.get_data(as_text=True)
+
+    def test_new_password_ends_sessions(self, house, login):
+        agents = login(house.agent)
+        assert agents.get("/admin/templates/list/").status_code == 200
+        values = person_values(house.agent, password="another password")
+        login(house.admin).post(f"/admin/people/edit/{house.agent.id}", data=values)
+        assert agents.get("/admin/templates/list/").status_code == 302
+
+
+class TestApiKeys:
+    def test_key_is_shown_once_and_works_until_it_ends(self, app, house, login):
+        client = login(house.admin)
+        client.post("/admin/api-keys/add", data={"name": "reports", "user": house.agent.id})
+        page = client.get("/admin/api-keys/list/").get_data(as_text=True)
+        key = page[page.index(f"{api_keys.PREFIX}") :].split(" ")[0]
+        assert key not in client.get("/admin/api-keys/list/").get_data(as_text=True)
+        headers = {"Authorization": f"Bearer {key}"}
+        program = app.test_client()
+        assert program.get("/api/v1/tickets/", headers=headers).status_code == 200
+        row = api_keys.ApiKey
+        key_id = db.session.scalar(select(row.id))
+        client.post("/admin/api-keys/action_post", data={"action": "revoke", "rowid": [key_id]})
+        assert program.get("/api/v1/tickets/", headers=headers).status_code == 401
+
+    def test_key_opens_programs_doors_only(self, app, house):
+        key = api_keys.create("boss")
+        headers = {"Authorization": f"Bearer {key}"}
+        assert app.test_client().get("/admin/branches/list/", headers=headers).status_code == 302
+
+
+class TestConfiguration:
+    @pytest.mark.parametrize(
+        ("windows", "words"),
+        [
+            ("[]", "no working time"),
+            ("not json", "not valid JSON"),
+            (json.dumps([{"weekday": 9, "start": "09:00", "end": "17:00"}]), ""),
+            (json.dumps([*WEEK, {"weekday": 0, "start": "10:00", "end": "11:00"}]), ""),
+            ('{"weekday": 0}', ""),
+        ],
+    )
+    def test_calendar_is_checked(self, windows, words, house, login):
+        values = {"name": "Broken", "time_zone": "UTC", "windows": windows, "holidays": "[]"}
+        page = login(house.admin).post("/admin/calendars/add", data=values)
+        assert page.status_code == 200
+        assert words in page.get_data(as_text=True)
+        assert db.session.query(Calendar).filter_by(name="Broken").count() == 0
+
+    def test_calendar_is_kept(self, house, login):
+        holidays = ["2026-12-25", {"date": "2026-12-24", "windows": [{"start": "09:00", "end": "12:00"}]}]
+        values = {"name": "Office", "time_zone": "Europe/Berlin"}
+        values |= {"windows": json.dumps(WEEK), "holidays": json.dumps(holidays)}
+        assert login(house.admin).post("/admin/calendars/add", data=values).status_code == 302
+        calendar = db.session.query(Calendar).filter_by(name="Office").one()
+        assert (calendar.windows, calendar.holidays) == (WEEK, holidays)
+
+    def test_rule_conditions_are_checked_by_form_and_rest(self, house, login):
+        client = login(house.admin)
+        bad = {"all": [{"field": "moon", "operator": "contains", "value": "full"}]}
+        values = {"name": "Broken", "position": "1", "conditions": json.dumps(bad), "tags": ""}
+        assert client.post("/admin/routing-rules/add", data=values).status_code == 200
+        answer = client.post("/api/v1/routing_rules/", json={"name": "Broken", "conditions": bad})
+        assert answer.status_code == 422
+        assert "conditions" in answer.json["message"]
+        assert db.session.query(RoutingRule).count() == 0
+
+    def test_rule_is_kept(self, house, login):
+        good = {"all": [{"field": "subject", "operator": "contains", "value": "refund"}]}
+        values = {
+            "name": "Refunds",
+            "position": "10",
+            "conditions": json.dumps(good),
+            "branch": house.south.id,
+            "tags": "refund\nmoney\nrefund",
+            "priority": "high",
+            "is_active": "y",
+        }
+        response = login(house.admin).post("/admin/routing-rules/add", data=values)
+        assert response.status_code == 302, response.get_data(as_text=True)
+        rule = db.session.query(RoutingRule).one()
+        assert (rule.conditions, rule.tags, rule.branch_id) == (good, ["refund", "money"], house.south.id)
+        assert (rule.priority, rule.ticket_type, rule.is_last) == ("high", None, False)
+
+    def test_unknown_placeholder_is_named(self, house, login):
+        values = {
+            "name": "T",
+            "language": "en",
+            "state": "draft",
+            "body_html": "<p>{{ customer.shoe_size }}</p>",
+        }
+        page = login(house.admin).post("/admin/templates/add", data=values).get_data(as_text=True)
+        assert "customer.shoe_size" in page
+        assert db.session.query(ReplyTemplate).count() == 0
+
+    def test_template_keeps_its_words_for_the_ranking(self, house, login):
+        values = {
+            "name": "T",
+            "language": "en",
+            "state": "published",
+            "body_html": "<p>Your <b>parcel</b> is on its way</p>",
+            "actions": '{"status": "pending"}',
+        }
+        response = login(house.admin).post("/admin/templates/add", data=values)
+        assert response.status_code == 302, response.get_data(as_text=True)
+        template = db.session.query(ReplyTemplate).one()
+        assert "parcel" in template.body_text
+        assert "<" not in template.body_text
+        assert template.actions == {"status": "pending"}
+
+    def test_template_form_has_the_editor(self, house, login):
+        page = login(house.admin).get("/admin/templates/add").get_data(as_text=True)
+        assert 'data-behaviour="editor"' in page
+
+    def test_policy_without_target_is_refused(self, house, login):
+        answer = login(house.admin).post("/api/v1/policies/", json={"name": "Empty"})
+        assert answer.status_code == 422
+        assert "at least one target" in answer.json["message"]
+
+    def test_address_belongs_to_one_account(self, house, make, login):
+        make.account(house.north, address="help@portal.test", aliases=["sales@portal.test"])
+        body = {
+            "name": "Two",
+            "address": "two@portal.test",
+            "aliases": ["Sales@portal.test"],
+            "branch": house.north.id,
+        }
+        answer = login(house.admin).post("/api/v1/accounts/", json=body)
+        assert answer.status_code == 422
+        assert "sales@portal.test belongs to the account help@portal.test" in answer.json["message"]
+
+
+class TestLedgers:
+    @pytest.fixture
+    def item(self, house):
+        values = {
+            "source_key": "k",
+            "size_bytes": 9,
+            "sha256": "0" * 64,
+            "state": "quarantined",
+            "reason": "odd",
+        }
+        db.session.add(item := InboxItem(raw=b"<b>mail</b>", **values))
+        db.session.commit()
+        return item
+
+    def test_raw_mail_is_downloaded_never_opened(self, item, house, login):
+        response = login(house.auditor).get(f"/admin/inbox/raw/{item.id}")
+        assert response.data == b"<b>mail</b>"
+        assert response.content_type == "application/octet-stream"
+        assert response.headers["Content-Disposition"].startswith("attachment")
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert login(house.lead).get(f"/admin/inbox/raw/{item.id}").status_code == 403
+
+    def test_mail_in_quarantine_is_tried_again(self, item, house, login):
+        client = login(house.admin)
+        client.post("/admin/inbox/action_post", data={"action": "retry", "rowid": [item.id]})
+        db.session.expire_all()
+        assert item.state == "accepted"
+        page = client.post(f"/admin/inbox/action/retry/{item.id}", follow_redirects=True)
+        assert "Only mails in quarantine" in page.get_data(as_text=True)
+
+    def test_markup_of_strangers_is_shown_as_text(self, item, house, login):
+        item.envelope_from = "<script>alert(1)</script>@evil.test"
+        db.session.commit()
+        page = login(house.admin).get("/admin/inbox/list/").get_data(as_text=True)
+        assert "<script>alert(1)" not in page
+        assert "&lt;script&gt;alert(1)" in page

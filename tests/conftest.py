@@ -69,6 +69,14 @@ def app(settings: Settings) -> Flask:
     return app
 
 
+@pytest.fixture(autouse=True)
+def _push_request_context() -> None:
+    """In place of pytest-flask's own, which holds a request open around each test.
+
+    A test's queries would then be limited to what the person of its last request may see.
+    """
+
+
 def _forget_person(_app: Flask, **_more: object) -> None:
     for name in list(g):
         g.pop(name)

@@ -39,6 +39,23 @@ class Installation:
         """Where psycopg finds the database."""
         return f"host={Embedded(self.var_dir).socket_dir} user=portal dbname=portal"
 
+    @property
+    def is_used(self) -> bool:
+        """Whether a measurement has written to it since it was loaded."""
+        return self._used_path.exists()
+
+    def mark_used(self) -> None:
+        """Say that what follows writes to it."""
+        self._used_path.touch()
+
+    def mark_fresh(self) -> None:
+        """Say that it is as it was loaded."""
+        self._used_path.unlink(missing_ok=True)
+
+    @property
+    def _used_path(self) -> Path:
+        return self.var_dir / "used"
+
     def app(self, *, with_admin: bool = True) -> Flask:
         """The application on this installation."""
         from portal import create_app

@@ -297,8 +297,9 @@ class _Maker:
             due = created + target
             is_late = (stopped or self.world.anchor) > due
             state = "breached" if is_late else "met" if stopped else "running"
+            ended = created if status == "spam" else stopped
             if status == "spam":
-                state, is_late, stopped = "cancelled", False, created
+                state, is_late = "cancelled", False
             elif status == "pending" and not stopped and not is_late:
                 state = "paused"
             if state == "running" or (state == "breached" and not stopped):
@@ -313,9 +314,9 @@ class _Maker:
                 1,
                 state,
                 target,
-                (stopped or self.world.anchor) - created,
+                (ended or self.world.anchor) - created,
                 stamp(created),
-                stamp(stopped),
+                stamp(ended),
                 stamp(due),
                 stamp(created + target * 3 // 4),
                 stamp(due) if is_late else None,

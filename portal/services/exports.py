@@ -34,7 +34,7 @@ def stream_tickets(tickets: Select[Any], *, has_bom: bool = False) -> Iterator[b
     The statement has begun when this returns, so what can go wrong goes wrong before the first byte is answered.
     Until the iterator is used up or closed it holds the session's connection. Times are UTC. Reads only.
     """
-    chunks = _copied(_export_of(tickets))
+    chunks = _copied(tickets)
     first = next(chunks)
     return chain([BYTE_ORDER_MARK + first if has_bom else first], _closing(chunks))
 
@@ -59,6 +59,13 @@ def record_export(actor: User, filter_args: Mapping[str, Any], *, address: str =
                 address=address,
             )
         )
+
+
+def copy_statement(tickets: Select[Any]) -> tuple[str, dict[str, Any]]:
+    """The COPY of those tickets and its values, which psycopg binds: COPY itself takes none from a client."""
+    dialect = db.session.connection().dialect
+    compiled = _export_of(tickets).compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    return f"COPY ({compiled}) TO STDOUT WITH (FORMAT csv, HEADER)", dict(compiled.params)
 
 
 def _export_of(tickets: Select[Any]) -> Select[Any]:
@@ -137,11 +144,9 @@ def _seconds_between(start: Any, end: Any) -> ColumnElement[int]:
     return cast(func.date_part("epoch", end - start), BigInteger)
 
 
-def _copied(rows: Select[Any]) -> Iterator[bytes]:
-    """What COPY writes for that select. The values are bound by psycopg, which quotes them for the server."""
+def _copied(tickets: Select[Any]) -> Iterator[bytes]:
+    statement, values = copy_statement(tickets)
     connection = db.session.connection()
-    compiled = rows.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
-    statement = f"COPY ({compiled}) TO STDOUT WITH (FORMAT csv, HEADER)"
     # A list may take longer to download than a page may take to answer.
     connection.execute(text("SET LOCAL statement_timeout = 0"))
     # Names and tags of a large list are joined by hashing, which is twice as slow where it spills to disk.
@@ -149,7 +154,7 @@ def _copied(rows: Select[Any]) -> Iterator[bytes]:
     driver = connection.connection.driver_connection
     assert driver is not None, "a connection of the pool is open"
     buffer = bytearray()
-    with driver.cursor() as cursor, cursor.copy(composing.SQL(statement), compiled.params) as copy:
+    with driver.cursor() as cursor, cursor.copy(composing.SQL(statement), values) as copy:
         for row in copy:
             buffer += row
             if len(buffer) >= CHUNK_BYTES:

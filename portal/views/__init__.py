@@ -5,6 +5,7 @@ from flask import Flask
 
 def install_views(app: Flask) -> None:
     """Register every blueprint."""
-    from portal.views import health
+    from portal.views import health, leads
 
     app.register_blueprint(health.blueprint)
+    app.register_blueprint(leads.blueprint)

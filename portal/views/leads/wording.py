@@ -51,6 +51,8 @@ def change(metric: Metric) -> str:
         return ""
     if abs(moved) < STEADY:
         return "as before"
+    if metric.unit == SECONDS and moved >= 1:
+        return f"{1 + moved:.1f} times as long"
     if metric.unit == SECONDS:
         return f"{abs(moved):.0%} {'slower' if moved > 0 else 'faster'}".replace("%", " %")
     if metric.unit == SHARE:
@@ -85,4 +87,6 @@ def _with_unit(value: float | None, unit: str) -> str:
     if unit == SHARE:
         return share(value)
     assert unit == PER_WEEK, "the units of services.metrics are these three"
-    return NOTHING if value is None else f"{value:.1f}"
+    if value is None:
+        return NOTHING
+    return f"{value:.1f}" if value else "0"

@@ -1,0 +1,35 @@
+"""`python -m bench [NAME …]`: everything, or what is named. BENCH_TICKETS sets the size (default 1,000,000)."""
+
+import logging
+import sys
+import warnings
+
+from bench import export, intake, pages, sweep
+from bench.installation import ticket_count
+from bench.measure import machine
+
+# Pages and export first: intake and sweep change the database that they measure.
+BENCHES = {"pages": pages.run, "export": export.run, "intake": intake.run, "sweep": sweep.run}
+
+
+def main(names: list[str]) -> int:
+    """Run them in order; the exit status."""
+    unknown = [name for name in names if name not in BENCHES]
+    if unknown:
+        print(
+            f"There is no bench named {', '.join(unknown)}. There are: {', '.join(BENCHES)}.", file=sys.stderr
+        )
+        return 2
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+    where = machine()
+    print(
+        f"{ticket_count():,} tickets on {where['cores']} cores ({where['processor']}), load {where['load']}"
+    )
+    for name in names or BENCHES:
+        BENCHES[name]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,111 @@
+"""A browser for measuring: signs in as a person does, then asks over one kept connection."""
+
+import http.client
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlencode
+
+from bench.installation import Installation
+from config import ROOT
+
+START_SECONDS = 30
+
+
+class Browser:
+    """One person's session with a running Portal."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        self._cookies: dict[str, str] = {}
+
+    def sign_in(self, username: str, password: str) -> None:
+        """Through the sign-in form, its token included."""
+        _, page = self.get("/login/")
+        token = re.search(rb'name="csrf_token"[^>]*value="([^"]+)"', page)
+        form = {"username": username, "password": password, "csrf_token": token[1].decode() if token else ""}
+        status, answer = self._ask("POST", "/login/", urlencode(form))
+        if status != 302:
+            raise RuntimeError(f"Signing in as {username} was answered with {status}: {answer[:300]!r}")
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Status and body."""
+        return self._ask("GET", path)
+
+    def page(self, path: str) -> bytes:
+        """The body of a page that must be there."""
+        status, body = self.get(path)
+        if status != 200:
+            raise RuntimeError(f"{path} was answered with {status}: {body[:300]!r}")
+        return body
+
+    def stream(self, path: str) -> Iterator[bytes]:
+        """The body in portions, as it comes."""
+        self._connection.request("GET", path, headers=self._headers())
+        answer = self._connection.getresponse()
+        if answer.status != 200:
+            raise RuntimeError(f"{path} was answered with {answer.status}")
+        while portion := answer.read1(1 << 16):
+            yield portion
+
+    def _ask(self, method: str, path: str, body: str | None = None) -> tuple[int, bytes]:
+        self._connection.request(method, path, body, self._headers(is_form=body is not None))
+        answer = self._connection.getresponse()
+        content = answer.read()
+        for name, value in answer.getheaders():
+            if name.lower() == "set-cookie":
+                key, _, rest = value.partition("=")
+                self._cookies[key] = rest.partition(";")[0]
+        return answer.status, content
+
+    def _headers(self, *, is_form: bool = False) -> dict[str, str]:
+        headers = {"Accept": "text/html", "Cookie": "; ".join(f"{k}={v}" for k, v in self._cookies.items())}
+        if is_form:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        return headers
+
+
+@contextmanager
+def served(installation: Installation) -> Iterator[tuple[int, int]]:
+    """The web process of `make run` on a free port, as (port, process id of its one worker)."""
+    port = _free_port()
+    command = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "wsgi:app"]
+    environment = {**os.environ, **installation.environment, "PORT": str(port), "PYTHONWARNINGS": "ignore"}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment)
+    try:
+        _wait_for(port, process)
+        yield port, _child_of(process.pid)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise RuntimeError(f"The web process ended with {process.returncode}.")
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
+            connection.request("GET", "/healthz")
+            if connection.getresponse().status == 200:
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError(f"The web process gave no answer within {START_SECONDS} s.")
+
+
+def _child_of(pid: int) -> int:
+    children = (ROOT / f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(children[0])

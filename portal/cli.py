@@ -19,9 +19,9 @@ def install_commands(app: Flask) -> None:
 @click.option("--demo", is_flag=True, help="Load the demo data as well.")
 def release(demo: bool) -> None:
     """Bring the database up to date: migrations, partitions, roles, permissions."""
-    from portal.services import release as release_service
+    from portal import release as releasing
 
-    release_service.bring_up_to_date(with_demo=demo)
+    releasing.bring_up_to_date(with_demo=demo)
 
 
 @click.command()

@@ -1,6 +1,8 @@
 """Column kinds that every table shares: big ids, aware timestamps, checked words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -9,9 +11,22 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import mapped_column
 
 
+_told_at: ContextVar[datetime | None] = ContextVar("told_at", default=None)
+
+
 def now() -> datetime:
     """The current time, aware, in UTC."""
-    return datetime.now(UTC)
+    return _told_at.get() or datetime.now(UTC)
+
+
+@contextmanager
+def as_of(moment: datetime) -> Iterator[None]:
+    """Within it `now()` is that moment: for history that is told afterwards, as demo data and imports are."""
+    token = _told_at.set(moment)
+    try:
+        yield
+    finally:
+        _told_at.reset(token)
 
 
 SmallId = Annotated[int, mapped_column(Integer, Identity(), primary_key=True)]

@@ -42,16 +42,16 @@ from portal.services.transaction import transaction
 MOST_ATTEMPTS = 5
 FIRST_PAUSE = timedelta(seconds=10)
 LONGEST_SUBJECT = 500
-# PostgreSQL indexes at most 2,700 bytes of a key; RFC 5322 allows 998.
-LONGEST_HEADER_ID = 998
+MOST_REFERENCES = 100
 
 log = structlog.get_logger()
 
 
-def accept(incoming: IncomingBytes) -> int:
+def accept(incoming: IncomingBytes, *, problem: str = "") -> int:
     """Keep the bytes and return the inbox item's id. Commits; only then may the source be told.
 
-    Bytes under a source key that is known already are not kept twice. Raises sqlalchemy.exc.OperationalError when
+    Bytes under a source key that is known already are not kept twice. With a `problem` (a mail that its mailbox could
+    not give whole) the item goes to quarantine for someone to look. Raises sqlalchemy.exc.OperationalError when
     the database does not take them: the source must then be told to try again.
     """
     with transaction():
@@ -66,8 +66,8 @@ def accept(incoming: IncomingBytes) -> int:
                 raw=incoming.raw,
                 size_bytes=len(incoming.raw),
                 sha256=hashlib.sha256(incoming.raw).hexdigest(),
-                state="accepted",
-                reason="",
+                state="quarantined" if problem else "accepted",
+                reason=problem,
                 attempt_count=0,
                 next_attempt_at=now(),
                 created_at=incoming.received_at,
@@ -75,7 +75,9 @@ def accept(incoming: IncomingBytes) -> int:
             .on_conflict_do_nothing(index_elements=["source_key"])
             .returning(InboxItem.id)
         )
-        if item_id is not None:
+        if item_id is not None and problem:
+            events.record("mail_quarantined", data={"inbox_item": item_id, "reason": problem})
+        elif item_id is not None:
             enqueue.after_commit("portal.jobs.intake.process_inbox_item", item_id, queue="intake")
     if item_id is None:
         item_id = db.session.scalar(select(InboxItem.id).where(InboxItem.source_key == incoming.source_key))
@@ -105,7 +107,7 @@ def process(inbox_item_id: int) -> None:
             )
             if item is not None:
                 _process(item)
-    except Exception as error:  # noqa: BLE001 - one bad mail must not stop the next; the item keeps the reason
+    except Exception as error:
         log.exception("intake_failed", inbox_item_id=inbox_item_id)
         _note_failure(inbox_item_id, error)
 
@@ -163,10 +165,11 @@ def _is_own_mail(mail: ParsedMail) -> bool:
 
 def _twin(mail: ParsedMail) -> Message | None:
     """The message that this very mail has already become, by way of another mailbox or a repeated delivery."""
-    if not mail.message_id:
+    message_id = threading.clean_message_id(mail.message_id or "")
+    if not message_id:
         return None
     found = select(Message).where(
-        Message.message_id_header == mail.message_id[:LONGEST_HEADER_ID],
+        Message.message_id_header == message_id,
         Message.message_id_header != "",
         Message.direction == "in",
         Message.from_address == mail.from_address,
@@ -198,7 +201,7 @@ def _ticket_for(
     else:
         decision = threading.decide_thread(facts, DatabaseLookup(own), _keys())
     if decision.ticket_id is None:
-        return _open(mail, account), decision, True
+        return _open(item, mail, account), decision, True
     ticket = db.session.scalar(select(Ticket).where(Ticket.id == decision.ticket_id).with_for_update())
     assert ticket is not None, "a ticket that was just found is not deleted"
     if mail.is_bounce or mail.is_auto_reply:
@@ -208,11 +211,13 @@ def _ticket_for(
     )
     if after.is_follow_up:
         followed = threading.ThreadDecision(None, "follow_up", after.reason, {"follows": ticket.number})
-        return _open(mail, account, follows=ticket), followed, True
+        return _open(item, mail, account, follows=ticket), followed, True
     return ticket, decision, False
 
 
-def _open(mail: ParsedMail, account: ChannelAccount, follows: Ticket | None = None) -> Ticket:
+def _open(
+    item: InboxItem, mail: ParsedMail, account: ChannelAccount, follows: Ticket | None = None
+) -> Ticket:
     """A new ticket, placed by the rules, its decision kept with it."""
     customer = people.customer_of_address(
         mail.from_address or "unknown@invalid", mail.from_name or _local_part(mail.from_address)
@@ -258,6 +263,7 @@ def _open(mail: ParsedMail, account: ChannelAccount, follows: Ticket | None = No
         tags=decision.tags,
         follows_id=follows.id if follows else None,
         language=mail.language or "",
+        opened_at=item.created_at,
     )
 
 
@@ -329,8 +335,8 @@ def _write_message(
         has_remote_images=bool(clean and clean.has_remote_images),
         is_auto_reply=mail.is_auto_reply,
         is_bounce=mail.is_bounce,
-        message_id_header=(mail.message_id or "")[:LONGEST_HEADER_ID],
-        in_reply_to_header=(mail.in_reply_to or "")[:LONGEST_HEADER_ID],
+        message_id_header=threading.clean_message_id(mail.message_id or ""),
+        in_reply_to_header=threading.clean_message_id(mail.in_reply_to or ""),
         references_headers=_references(mail),
         thread_rule=decision.rule,
         thread_evidence={"reason": decision.reason, **decision.evidence},
@@ -473,7 +479,8 @@ def _recipients(item: InboxItem, mail: ParsedMail) -> tuple[str, ...]:
 def _references(mail: ParsedMail) -> list[str]:
     """References with In-Reply-To at the end, so that one index finds every ancestor."""
     named = [*mail.references, *([mail.in_reply_to] if mail.in_reply_to else [])]
-    return list(dict.fromkeys(reference[:LONGEST_HEADER_ID] for reference in named if reference))[-100:]
+    cleaned = dict.fromkeys(threading.clean_message_id(reference) for reference in named)
+    return [reference for reference in cleaned if reference][-MOST_REFERENCES:]
 
 
 def _as_json(people_: Sequence[Address]) -> list[dict[str, str]]:

@@ -57,7 +57,8 @@ def fetch(account_id: int) -> int:
                 envelope_to=(),
                 received_at=mail.received_at or now(),
                 raw=mail.raw,
-            )
+            ),
+            problem=mail.problem,
         )
         taken += 1
 

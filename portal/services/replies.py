@@ -192,10 +192,14 @@ def _outgoing(
         text=html_to_text(clean),
         in_reply_to_header=parent.message_id_header if parent else "",
         # RFC 5322 §3.6.4: the parent's references, then the parent.
-        references_headers=[*parent.references_headers, parent.message_id_header] if parent else [],
+        references_headers=_thread_of(parent) if parent else [],
         delivery_state="queued",
         created_at=now(),
     )
+
+
+def _thread_of(parent: Message) -> list[str]:
+    return list(dict.fromkeys([*parent.references_headers, parent.message_id_header]))
 
 
 def _signed(clean: str, ticket: Ticket, actor: User) -> str:

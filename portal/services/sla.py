@@ -74,7 +74,12 @@ def compute(ticket: Ticket, at: datetime) -> list[rules.ClockView]:
     policy = db.session.get(SlaPolicy, ticket.policy_id) if ticket.policy_id else None
     if policy is None:
         return []
-    return rules.compute_clocks(_facts(ticket), policy_rule(policy), calendar_of(ticket.branch_id), at)
+    facts, rule = _facts(ticket), policy_rule(policy)
+    try:
+        return rules.compute_clocks(facts, rule, calendar_of(ticket.branch_id), at)
+    except hours.NoWorkingTimeError:
+        # Refused at save; an imported calendar without a working hour in ten years must not stop the mail.
+        return rules.compute_clocks(facts, rule, hours.always_open(), at)
 
 
 def explain(ticket: Ticket) -> list[Explained]:

@@ -1,7 +1,7 @@
 """What happens to a ticket as a whole."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask_appbuilder.security.sqla.models import User
@@ -39,8 +39,13 @@ def open_ticket(
     tags: Iterable[str] = (),
     follows_id: int | None = None,
     language: str = "",
+    opened_at: datetime | None = None,
 ) -> Ticket:
-    """A new ticket with its opening event, inside the caller's transaction: whoever opens one has words to add."""
+    """A new ticket with its opening event, inside the caller's transaction: whoever opens one has words to add.
+
+    `opened_at` (default: now) is when the customer's words reached us: from then on the clocks run.
+    """
+    opened_at = opened_at or now()
     ticket = Ticket(
         subject=subject,
         branch_id=branch.id,
@@ -53,6 +58,7 @@ def open_ticket(
         type=ticket_type or "question",
         follows_id=follows_id,
         language=language,
+        created_at=opened_at,
     )
     db.session.add(ticket)
     db.session.flush()
@@ -64,6 +70,7 @@ def open_ticket(
         "ticket_opened",
         ticket=ticket,
         actor_kind="customer",
+        occurred_at=opened_at,
         data={"priority": ticket.priority, "route": ticket.route.get("rule", ""), "follows": follows_id},
     )
     return ticket

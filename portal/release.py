@@ -11,7 +11,7 @@ from sqlalchemy import text
 from portal.extensions import db
 from portal.services import events
 
-MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
 # Two releases at once would run the same migration twice.
 LOCK_ID = 72_623_859_790_382_856
 

@@ -244,6 +244,9 @@ def _fill(
 def _trouble(error: Exception, settings: SmtpSettings) -> ChannelTrouble:
     place = f"{settings.host}, port {settings.port}"
     if isinstance(error, smtplib.SMTPServerDisconnected):
+        # smtplib hides a time-out behind this one.
+        if isinstance(error.__context__, TimeoutError):
+            return trouble_of(error.__context__, settings.host, settings.port)
         return ChannelTrouble("connect", f"{place} closed the connection in the middle of the conversation.")
     if isinstance(error, smtplib.SMTPResponseException):
         return ChannelTrouble("connect", f"{place} answered {error.smtp_code} {_one_line(error.smtp_error)}")

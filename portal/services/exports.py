@@ -3,14 +3,13 @@
 The rows are those of the select that is handed in, which has come through `portal.access` and the queue's filter.
 """
 
-from collections.abc import Iterator, Mapping
-from itertools import chain
+from collections.abc import Generator, Mapping
 from typing import Any
 
 from flask_appbuilder.security.sqla.models import User
 from psycopg import sql as composing
 from sqlalchemy import BigInteger, ColumnElement, Select, String, case, cast, func, literal, select, text
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.dialects.postgresql import aggregate_order_by, distinct_on
 from sqlalchemy.orm import aliased
 
 from portal.extensions import db
@@ -28,7 +27,7 @@ CHUNK_BYTES = 64 * 1024
 FORMULA_STARTS = tuple(ord(sign) for sign in "=+-@\t\n\r")
 
 
-def stream_tickets(tickets: Select[Any], *, has_bom: bool = False) -> Iterator[bytes]:
+def stream_tickets(tickets: Select[Any], *, has_bom: bool = False) -> Generator[bytes, None, None]:
     """The tickets of that select, in its order, as UTF-8 CSV with a header row, in chunks of about 64 KB.
 
     The statement has begun when this returns, so what can go wrong goes wrong before the first byte is answered.
@@ -36,7 +35,7 @@ def stream_tickets(tickets: Select[Any], *, has_bom: bool = False) -> Iterator[b
     """
     chunks = _copied(tickets)
     first = next(chunks)
-    return chain([BYTE_ORDER_MARK + first if has_bom else first], _closing(chunks))
+    return _from_first(BYTE_ORDER_MARK + first if has_bom else first, chunks)
 
 
 def record_export(actor: User, filter_args: Mapping[str, Any], *, address: str = "") -> None:
@@ -119,7 +118,9 @@ def _first_addresses(tickets: Select[Any]) -> Any:
     wanted = tickets.with_only_columns(Ticket.customer_id).order_by(None)
     found = select(Identity.customer_id, Identity.address).where(Identity.customer_id.in_(wanted))
     return (
-        found.distinct(Identity.customer_id).order_by(Identity.customer_id, Identity.id).subquery("addresses")
+        found.ext(distinct_on(Identity.customer_id))
+        .order_by(Identity.customer_id, Identity.id)
+        .subquery("addresses")
     )
 
 
@@ -144,7 +145,7 @@ def _seconds_between(start: Any, end: Any) -> ColumnElement[int]:
     return cast(func.date_part("epoch", end - start), BigInteger)
 
 
-def _copied(tickets: Select[Any]) -> Iterator[bytes]:
+def _copied(tickets: Select[Any]) -> Generator[bytes, None, None]:
     statement, values = copy_statement(tickets)
     connection = db.session.connection()
     # A list may take longer to download than a page may take to answer.
@@ -154,18 +155,24 @@ def _copied(tickets: Select[Any]) -> Iterator[bytes]:
     driver = connection.connection.driver_connection
     assert driver is not None, "a connection of the pool is open"
     buffer = bytearray()
-    with driver.cursor() as cursor, cursor.copy(composing.SQL(statement), values) as copy:
-        for row in copy:
-            buffer += row
-            if len(buffer) >= CHUNK_BYTES:
-                yield bytes(buffer)
-                buffer.clear()
-    yield bytes(buffer)
-
-
-def _closing(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same chunks; when the reader goes away, so does the statement."""
     try:
+        with driver.cursor() as cursor, cursor.copy(composing.SQL(statement), values) as copy:
+            for row in copy:
+                buffer += row
+                if len(buffer) >= CHUNK_BYTES:
+                    yield bytes(buffer)
+                    buffer.clear()
+        yield bytes(buffer)
+    except GeneratorExit:
+        # The reader has gone: psycopg has cancelled the statement, which leaves the transaction to be ended.
+        db.session.rollback()
+        raise
+
+
+def _from_first(first: bytes, chunks: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
+    """The chunks with the one that was taken already; when the reader goes away, so does the statement."""
+    try:
+        yield first
         yield from chunks
     finally:
-        chunks.close()  # type: ignore[attr-defined]
+        chunks.close()

@@ -9,3 +9,7 @@ def install_views(app: Flask) -> None:
 
     app.register_blueprint(health.blueprint)
     app.register_blueprint(leads.blueprint)
+    if app.config["SETTINGS"].is_demo:
+        from portal.demo import install_demo
+
+        install_demo(app)

@@ -1,0 +1,1 @@
+"""Pages for people who do not log in."""

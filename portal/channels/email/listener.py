@@ -115,9 +115,10 @@ class Listener:
         for server in self._servers:
             server.close()
         await _until(lambda: not house.accepting_count, self.settings.stop_timeout_seconds)
-        for conversation in list(house.conversations):
-            conversation.hang_up()
-        await _until(lambda: not house.conversations, 2)
+        for part in (_Conversation.hang_up, _Conversation.cut_off):
+            for conversation in list(house.conversations):
+                part(conversation)
+            await _until(lambda: not house.conversations, 2)
 
 
 def start(settings: ListenerSettings, resolve_recipient: Resolve, accept: Accept) -> Listener:
@@ -256,6 +257,13 @@ class _Conversation(SMTP):
         """Close the connection after what has been written."""
         if self.transport is not None:
             self.transport.close()
+
+    def cut_off(self) -> None:
+        """End a connection whose other side does not let itself be hung up on."""
+        if self._handler_coroutine is not None:
+            self._handler_coroutine.cancel()
+        if isinstance(self.transport, asyncio.WriteTransport):
+            self.transport.abort()
 
     def reply_to_data(self, status: str) -> str:
         """The answer to a whole mail."""

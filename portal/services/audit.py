@@ -8,7 +8,8 @@ from flask import has_request_context, request
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import inspect
 from sqlalchemy.orm import RelationshipDirection
-from sqlalchemy.orm.attributes import PASSIVE_NO_INITIALIZE
+from sqlalchemy.orm.attributes import History
+from sqlalchemy.orm.base import PASSIVE_NO_INITIALIZE
 
 from portal.extensions import db
 from portal.models import AuditEntry
@@ -16,7 +17,7 @@ from portal.models import AuditEntry
 # {"name": {"from": old, "to": new}}, JSON-able.
 Changes = dict[str, dict[str, Any]]
 
-SECRET = "(secret)"
+HIDDEN = "(secret)"
 SECRET_WORDS = ("password", "secret", "key_hash", "lookup_hash", "token")
 # What changes by itself when a row is used is no decision of a person.
 UNTOLD = frozenset(
@@ -46,12 +47,7 @@ def changes_of(row: Any) -> Changes:
         history = history or state.get_history(attribute.key, PASSIVE_NO_INITIALIZE)
         if not history.has_changes():
             continue
-        if _is_many(attribute):
-            before = [*history.unchanged, *history.deleted]
-            after = [*history.unchanged, *history.added]
-        else:
-            before = history.deleted[0] if history.deleted else None
-            after = history.added[0] if history.added else None
+        before, after = _before_and_after(history, is_many=_is_many(attribute))
         if before != after:
             found[attribute.key] = {
                 "from": _shown(attribute.key, before, is_empty=is_new),
@@ -97,6 +93,13 @@ def _is_many(attribute: Any) -> bool:
     return getattr(attribute, "direction", None) is RelationshipDirection.MANYTOMANY
 
 
+def _before_and_after(history: History, *, is_many: bool) -> tuple[Any, Any]:
+    if is_many:
+        kept = history.unchanged or ()
+        return [*kept, *(history.deleted or ())], [*kept, *(history.added or ())]
+    return next(iter(history.deleted or ()), None), next(iter(history.added or ()), None)
+
+
 def _identity(row: Any) -> str:
     return "-".join(str(part) for part in inspect(row).identity or ())
 
@@ -105,14 +108,18 @@ def _shown(name: str, value: Any, *, is_empty: bool = False) -> Any:
     if value is None or is_empty:
         return None
     if any(word in name for word in SECRET_WORDS):
-        return SECRET
-    if isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, datetime | date):
-        return value.isoformat()
+        return HIDDEN
     if isinstance(value, dict):
         return {str(key): _shown(str(key), item) for key, item in value.items()}
     if isinstance(value, list | tuple | set):
         return [_shown(name, item) for item in value]
+    return _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, datetime | date):
+        return value.isoformat()
     text = str(value)
     return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"

@@ -37,7 +37,7 @@ class Room:
 
 
 ROOMS = (
-    Room("console.queue", "/", "inbox", "Tickets", bool),
+    Room("console.queue", "/queue", "inbox", "Tickets", bool),
     Room(
         "leads.dashboard",
         "/leads/",
@@ -99,6 +99,7 @@ def _url(endpoint: str) -> str | None:
 
 
 def _is_within(path: str) -> bool:
-    if path == "/":
+    # A ticket's page belongs to the room of the tickets, as does everything that no other room claims.
+    if path == "/queue":
         return not request.path.startswith(("/admin/", "/leads/"))
     return request.path.startswith(path)

@@ -1,6 +1,7 @@
 """What the pages of single nouns check, keep and offer."""
 
 import json
+import re
 
 import pytest
 from sqlalchemy import select
@@ -84,7 +85,7 @@ class TestApiKeys:
         client = login(house.admin)
         client.post("/admin/api-keys/add", data={"name": "reports", "user": house.agent.id})
         page = client.get("/admin/api-keys/list/").get_data(as_text=True)
-        key = page[page.index(f"{api_keys.PREFIX}") :].split(" ")[0]
+        key = re.search(rf"{api_keys.PREFIX}[\w-]{{40,}}", page).group()
         assert key not in client.get("/admin/api-keys/list/").get_data(as_text=True)
         headers = {"Authorization": f"Bearer {key}"}
         program = app.test_client()
@@ -199,6 +200,22 @@ class TestConfiguration:
         answer = login(house.admin).post("/api/v1/accounts/", json=body)
         assert answer.status_code == 422
         assert "sales@portal.test belongs to the account help@portal.test" in answer.json["message"]
+
+
+class TestConnections:
+    def test_server_that_is_not_there_is_told_in_a_sentence(self, house, make, login):
+        account = make.account(house.north, smtp_host="127.0.0.1", smtp_port=1, smtp_security="none")
+        client = login(house.admin)
+        page = client.post(f"/admin/accounts/action/test_connection/{account.id}", follow_redirects=True)
+        page = page.get_data(as_text=True)
+        assert f"{account.address}, SMTP: " in page
+        assert "Traceback" not in page
+
+    def test_account_without_servers_has_nothing_to_test(self, house, make, login):
+        account = make.account(house.north)
+        client = login(house.admin)
+        page = client.post(f"/admin/accounts/action/test_connection/{account.id}", follow_redirects=True)
+        assert "nothing to test" in page.get_data(as_text=True)
 
 
 class TestLedgers:

@@ -7,11 +7,10 @@ from flask_appbuilder.actions import action
 from sqlalchemy import func, inspect, or_, select
 from wtforms import Form
 
-from portal.errors import Permanent, Retryable, UserFault
+from portal.errors import Permanent, UserFault
 from portal.extensions import db
 from portal.models import ChannelAccount
 from portal.secrets_box import seal
-from portal.services import accounts
 from portal.views.admin import checks
 from portal.views.admin.base import AdminApi, AdminView
 from portal.views.admin.fields import LinesField, SecretField, checked
@@ -146,12 +145,23 @@ class AccountView(AdminView):
 
     @action("test_connection", "Test connection", None, "fa-plug")
     def test_connection(self, chosen: Any) -> None:
+        # The machinery of mails is large, and only this button of the admin needs it.
+        from portal.services.connection_check import check_account
+
         for account in chosen if isinstance(chosen, list) else [chosen]:
             try:
-                for sentence in accounts.test_account(account):
-                    flash(f"{account.address}: {sentence}", "success")
-            except (Permanent, Retryable) as error:
+                found = check_account(account)
+            except Permanent as error:
                 flash(f"{account.address}: {error}", "danger")
+                continue
+            if not found:
+                flash(f"{account.address} has no server of its own: nothing to test.", "info")
+            for protocol, step in found:
+                if not step.ok:
+                    flash(f"{account.address}, {protocol}: {step.sentence}", "danger")
+            for protocol in dict.fromkeys(protocol for protocol, _step in found):
+                if all(step.ok for name, step in found if name == protocol):
+                    flash(f"{account.address}, {protocol}: the connection works.", "success")
 
 
 class AccountApi(AdminApi):

@@ -181,7 +181,6 @@ class AdminView(RequestFilters, ModelView):
         row = self._row(pk)
         if request.method == "POST":
             form = self.edit_form.refresh(obj=row)
-            form._id = self.datamodel.get_pk_value(row)
             if form.validate() and self._save(row, form, "changed"):
                 flash(f"The {self.noun} is saved.", "success")
                 return self.post_edit_redirect()
@@ -283,7 +282,7 @@ class AdminView(RequestFilters, ModelView):
         widgets = self._get_list_widget(filters=self._filters, **asked)
         return self._get_search_widget(form=self.search_form.refresh(), widgets=widgets)
 
-    def _get_list_widget(
+    def _get_list_widget(  # noqa: PLR0917 - FAB's signature
         self,
         filters: Filters,
         actions: Any = None,
@@ -324,7 +323,7 @@ class AdminView(RequestFilters, ModelView):
         )
         return widgets
 
-    def _get_related_view_widget(
+    def _get_related_view_widget(  # noqa: PLR0917 - FAB's signature
         self,
         item: Any,
         related_view: Any,
@@ -337,7 +336,7 @@ class AdminView(RequestFilters, ModelView):
         filters = rows.get_filters()
         name = rows.get_related_fk(self.datamodel.obj)
         filters.add_filter_related_view(name, RelatedIs, self.datamodel.get_pk_value(item))
-        return related_view._get_view_widget(
+        return related_view._get_view_widget(  # noqa: SLF001 - as FAB calls its related views
             filters=filters,
             order_column=order_column,
             order_direction=order_direction,
@@ -607,7 +606,7 @@ class AdminApi(RequestFilters, ModelRestApi):
             return self.response(503, message="The database does not answer at the moment. Try again.")
         except SQLAlchemyError as error:
             db.session.rollback()
-            log.error("rest_failed", path=request.path, error=type(error).__name__)
+            log.exception("rest_failed", path=request.path, error=type(error).__name__)
             return self.response(422, message="That could not be done with these values.")
 
 

@@ -30,7 +30,7 @@ SECTIONS = (
     Section("Places", "building", (BranchView, TierView, CalendarView)),
     Section("Mail", "mail", (AccountView, TemplateView, TagView)),
     Section("Rules", "route", (RoutingRuleView, PolicyView)),
-    Section("Ledgers", "book", (EventView, InboxView, OutboxView, DeliveryView, AuditView)),
+    Section("Ledgers", "book-open", (EventView, InboxView, OutboxView, DeliveryView, AuditView)),
 )
 # The page of people is FAB's user page, which the security manager registers.
 VIEWS: tuple[type[AdminView], ...] = tuple(

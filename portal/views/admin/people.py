@@ -155,7 +155,7 @@ class PeopleView(AdminView):
         if form.password.data:
             db.session.add(profile)
             set_password(row, form.password.data)
-            changes["password"] = {"from": audit.SECRET, "to": audit.SECRET}
+            changes["password"] = {"from": audit.HIDDEN, "to": audit.HIDDEN}
         for name in PROFILE:
             if form[name].raw_data:
                 setattr(profile, name, form[name].data)

@@ -1,11 +1,11 @@
 """Ordered rules that place a new ticket."""
 
 from portal.models import RoutingRule
+from portal.models.ticket import TICKET_TYPES
 from portal.views.admin import checks
 from portal.views.admin.base import AdminApi, AdminView
 from portal.views.admin.fields import LinesField, WordField, checked
 from portal.views.admin.rows import Rows
-from portal.models.ticket import TICKET_TYPES
 
 CHECKS = {"conditions": checks.condition, "tags": checks.tags, "tier_level": checks.level}
 COLUMNS = [

@@ -118,7 +118,7 @@ class Rows(SQLAInterface):
             Converter, self, search_columns=search_columns or [], search_filters=search_filters
         )
 
-    def query(
+    def query(  # noqa: PLR0917 - FAB's signature
         self,
         filters: Filters | None = None,
         order_column: str = "",
@@ -137,7 +137,7 @@ class Rows(SQLAInterface):
         start = max(page or 0, 0) * size
         if start >= DEPTH_CAP:
             raise UserFault(
-                f"Lists are paged to {DEPTH_CAP:,} rows. Narrow the search, or continue after the last id with a filter."
+                f"Lists are paged to {DEPTH_CAP:,} rows. Narrow the search, or go on after the last id by a filter."
             )
         ordered = self._ordered(found, order_column, order_direction)
         rows = ordered.options(*self.loading(select_columns)).offset(start).limit(size).all()
@@ -330,20 +330,17 @@ def _comparisons(rows: Rows, name: str) -> tuple[type[BaseFilter], ...]:
     if rows.is_relation(name):
         return (RelatedIncludes,) if rows.list_properties[name].uselist else (RelatedIs,)
     column = rows.list_columns.get(name)
-    if column is None:
-        return ()
-    is_free = not rows.is_large
-    if isinstance(column.type, Boolean) or words_of(rows.obj, name):
-        return (Equal, NotEqual) if is_free else (Equal,)
-    if isinstance(column.type, DateTime):
+    kind = column.type if column is not None else None
+    if isinstance(kind, DateTime):
         return (After, Before)
-    if isinstance(column.type, Integer):
+    if isinstance(kind, Integer):
         return (Equal, Greater, Smaller)
-    if isinstance(column.type, String):
-        if is_free:
-            return (Contains, Equal)
-        return (Contains, Equal) if is_searched_by_trigrams(rows.obj, name) else (Equal,)
-    return ()
+    if isinstance(kind, Boolean) or words_of(rows.obj, name):
+        return (Equal,) if rows.is_large else (Equal, NotEqual)
+    if not isinstance(kind, String):
+        return ()
+    is_served = not rows.is_large or is_searched_by_trigrams(rows.obj, name)
+    return (Contains, Equal) if is_served else (Equal,)
 
 
 def typed(attribute: InstrumentedAttribute[Any], value: Any) -> Any:

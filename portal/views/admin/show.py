@@ -78,14 +78,11 @@ def plain(value: Any) -> Any:
     """Text, a list of names, or a row by its name."""
     if value in (None, "", []):
         return NOTHING
-    if isinstance(value, datetime):
-        return moment(value)
-    if isinstance(value, bool):
-        return yes_or_no(value)
+    for kind, shown in ((datetime, moment), (bool, yes_or_no), (Markup, Markup)):
+        if isinstance(value, kind):
+            return shown(value)
     if isinstance(value, list | tuple | set):
         return ", ".join(str(item) for item in value)
-    if isinstance(value, Markup):
-        return value
     text = str(value)
     if len(text) > LONGEST_CELL:
         return Markup('<span title="{}">{}…</span>').format(text[:2000], text[:LONGEST_CELL])

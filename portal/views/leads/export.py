@@ -5,14 +5,14 @@ from flask_login import current_user, login_required
 
 from portal.models.columns import now
 from portal.services import exports
-from portal.views.console.filters import filter_from
+from portal.views.console.queue import wanted_list
 from portal.views.leads.dashboard import blueprint
 
 
 @blueprint.get("/queue/export.csv")
 @login_required
 def export_queue() -> Response:
-    wanted = filter_from(request.args)
+    wanted = wanted_list()
     tickets = wanted.of(current_user)
     exports.record_export(current_user, wanted.to_args(), address=request.remote_addr or "")
     chunks = exports.stream_tickets(tickets, has_bom=request.args.get("bom") == "1")

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, Literal
 
 from imapclient import IMAPClient
-from imapclient.exceptions import CapabilityError, IMAPClientError, LoginError
+from imapclient.exceptions import CapabilityError, IMAPClientAbortError, IMAPClientError, LoginError
 
 from portal.channels.base import ChannelTrouble, ConnectionStep
 from portal.channels.email.connecting import Security, describe, tls_context, trouble_of
@@ -81,10 +81,10 @@ def fetch_new(
     same cursor hands it over again, under the same source key. A mail that is not here whole is never deleted.
     Raises ImapTrouble when the mailbox cannot be reached or does not work as told.
     """
-    with _folder(settings, _unheard) as (client, uid_validity, uid_next):
-        if cursor.uid_validity != uid_validity:
-            cursor = Cursor(uid_validity, 0)
-        for uid, size_bytes, received_at in islice(_waiting(client, cursor.last_uid + 1, uid_next), limit):
+    with _folder(settings, _unheard) as (client, folder):
+        if cursor.uid_validity != folder.uid_validity:
+            cursor = Cursor(folder.uid_validity, 0)
+        for uid, size_bytes, received_at in islice(_waiting(client, folder, cursor.last_uid + 1), limit):
             reached = replace(cursor, last_uid=uid)
             mail = _fetched(client, settings, reached, size_bytes, received_at)
             if mail is not None:
@@ -116,21 +116,32 @@ class _CallerFailed(Exception):
         self.fault = fault
 
 
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    uid_validity: int
+    uid_next: int
+    mail_count: int
+
+
 Passed = Callable[[ConnectionStep], None]
 
 
 @contextlib.contextmanager
-def _folder(settings: ImapSettings, passed: Passed) -> Iterator[tuple[IMAPClient, int, int]]:
-    """A client in the folder, with UIDVALIDITY and UIDNEXT. Raises ImapTrouble, also for what breaks inside."""
+def _folder(settings: ImapSettings, passed: Passed) -> Iterator[tuple[IMAPClient, _Folder]]:
+    """A client in the folder. Raises ImapTrouble, also for what breaks inside the block."""
     try:
         with _connected(settings, passed) as client:
-            yield client, *_selected(client, settings, passed)
+            yield client, _selected(client, settings, passed)
     except _CallerFailed as carried:
         raise carried.fault from None
     except ChannelTrouble as trouble:
         raise ImapTrouble(trouble.step, str(trouble)) from trouble
+    except IMAPClientAbortError as error:
+        sentence = f"{settings.host} broke off the connection: {describe(error)}."
+        raise ImapTrouble("connect", sentence) from error
     except IMAPClientError as error:
-        raise ImapTrouble("folder", f"{settings.host} broke off: {describe(error)}.") from error
+        sentence = f"{settings.host} did not do as it was asked: {describe(error)}."
+        raise ImapTrouble("folder", sentence) from error
     except (OSError, UnicodeError) as error:
         why = trouble_of(error, settings.host, settings.port)
         raise ImapTrouble(why.step, str(why)) from error
@@ -179,7 +190,7 @@ def _log_in(client: IMAPClient, settings: ImapSettings) -> None:
         ) from error
 
 
-def _selected(client: IMAPClient, settings: ImapSettings, passed: Passed) -> tuple[int, int]:
+def _selected(client: IMAPClient, settings: ImapSettings, passed: Passed) -> _Folder:
     try:
         found = client.select_folder(settings.folder, readonly=settings.post_action == "leave")
     except IMAPClientError as error:
@@ -196,7 +207,7 @@ def _selected(client: IMAPClient, settings: ImapSettings, passed: Passed) -> tup
     if settings.post_action == "move":
         _make_move_folder(client, settings)
     passed(ConnectionStep("folder", ok=True, sentence=f"The folder {settings.folder} can be read."))
-    return found[b"UIDVALIDITY"], found[b"UIDNEXT"]
+    return _Folder(found[b"UIDVALIDITY"], found[b"UIDNEXT"], found[b"EXISTS"])
 
 
 def _make_move_folder(client: IMAPClient, settings: ImapSettings) -> None:
@@ -210,9 +221,11 @@ def _make_move_folder(client: IMAPClient, settings: ImapSettings) -> None:
         ) from error
 
 
-def _waiting(client: IMAPClient, first_uid: int, uid_next: int) -> Iterator[tuple[int, int, datetime | None]]:
+def _waiting(
+    client: IMAPClient, folder: _Folder, first_uid: int
+) -> Iterator[tuple[int, int, datetime | None]]:
     """Numbers from `first_uid` on with size and date, ascending. Only a window of them is known at a time."""
-    for uids in _windows(client, first_uid, uid_next):
+    for uids in _windows(client, folder, first_uid):
         for start in range(0, len(uids), _SIZES_AT_ONCE):
             chunk = uids[start : start + _SIZES_AT_ONCE]
             found = client.fetch(chunk, ["RFC822.SIZE", "INTERNALDATE"])
@@ -222,18 +235,14 @@ def _waiting(client: IMAPClient, first_uid: int, uid_next: int) -> Iterator[tupl
                     yield uid, found[uid][b"RFC822.SIZE"], _as_utc(found[uid].get(b"INTERNALDATE"))
 
 
-def _windows(client: IMAPClient, first_uid: int, uid_next: int) -> Iterator[list[int]]:
-    if first_uid >= uid_next:
+def _windows(client: IMAPClient, folder: _Folder, first_uid: int) -> Iterator[list[int]]:
+    if not folder.mail_count:
         return
     # The numbers before the folder's first mail are long gone; there may be millions of them.
-    head = client.search(["UID", f"{first_uid}:{min(first_uid + _SEARCH_SPAN, uid_next) - 1}"])
-    if head:
-        yield sorted(head)
-        first_uid += _SEARCH_SPAN
-    else:
-        first_uid = max(first_uid + _SEARCH_SPAN, _lowest_uid(client))
-    for start in range(first_uid, uid_next, _SEARCH_SPAN):
-        yield sorted(client.search(["UID", f"{start}:{min(start + _SEARCH_SPAN, uid_next) - 1}"]))
+    if first_uid + _SEARCH_SPAN < folder.uid_next:
+        first_uid = max(first_uid, _lowest_uid(client))
+    for start in range(first_uid, folder.uid_next, _SEARCH_SPAN):
+        yield sorted(client.search(["UID", f"{start}:{min(start + _SEARCH_SPAN, folder.uid_next) - 1}"]))
 
 
 def _lowest_uid(client: IMAPClient) -> int:
@@ -264,7 +273,8 @@ def _fetched(
 def _part(client: IMAPClient, uid: int, section: str, longest: int = 0) -> bytes | None:
     """That part of the mail, empty where the server has none for it; None when the mail is gone."""
     found = client.fetch([uid], [f"BODY.PEEK{section}" + (f"<0.{longest}>" if longest else "")])
-    if uid not in found:
+    # imapclient answers for a missing mail too, with nothing.
+    if not found.get(uid):
         return None
     raw: bytes | None = found[uid].get(f"BODY{section}{'<0>' if longest else ''}".encode())
     return raw or b""
@@ -302,6 +312,8 @@ def _finish(client: IMAPClient, settings: ImapSettings, mail: FetchedMail) -> No
             _move(client, uids, settings.move_folder)
         elif settings.post_action == "delete" and not mail.problem:
             _delete(client, uids)
+    except IMAPClientAbortError:
+        raise
     except IMAPClientError as error:
         raise ChannelTrouble(
             "folder",

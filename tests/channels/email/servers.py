@@ -1,22 +1,14 @@
-"""Far ends for tests: real SMTP servers on loopback that answer as they are told, and a certificate for them."""
+"""Far ends for tests: real SMTP servers on loopback that answer as they are told."""
 
-import ipaddress
 import socket
-import ssl
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 
 @dataclass
@@ -116,45 +108,3 @@ def script_running(*answers: bytes) -> Iterator[int]:
                 socket.create_connection(listening.getsockname(), timeout=1).close()
         thread.join(5)
         listening.close()
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """Files of a self-signed certificate for 127.0.0.1 and localhost; it is its own authority."""
-
-    certificate_file: str
-    key_file: str
-
-    def server_context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(self.certificate_file, self.key_file)
-        return context
-
-
-def make_certificate(folder: Path, *, name: str = "localhost", is_expired: bool = False) -> Certificate:
-    """A certificate in `folder`; with another name it does not fit 127.0.0.1."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    names: list[x509.GeneralName] = [x509.DNSName(name)]
-    if name == "localhost":
-        names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=30))
-        .not_valid_after(now + timedelta(days=-1 if is_expired else 30))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    files = folder / f"{name}.pem", folder / f"{name}.key"
-    files[0].write_bytes(certificate.public_bytes(pem))
-    files[1].write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return Certificate(str(files[0]), str(files[1]))

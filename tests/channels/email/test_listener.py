@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from portal.channels.base import IncomingBytes
 from portal.channels.email.listener import Listener, ListenerSettings, start
-from tests.channels.email.servers import make_certificate
+from tests.certificates import make_certificate
 from tests.shared import shared_path
 
 RAW = b"From: ann@c.test\r\nSubject: hi\r\n\r\nHello\r\n"

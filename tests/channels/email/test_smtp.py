@@ -7,7 +7,8 @@ import pytest
 
 from portal.channels.email import smtp
 from portal.channels.email.smtp import SmtpSettings, send
-from tests.channels.email.servers import Certificate, Sink, make_certificate, script_running, sink_running
+from tests.certificates import Certificate, make_certificate
+from tests.channels.email.servers import Sink, script_running, sink_running
 
 RAW = b"From: a@north.test\r\nTo: b@c.test\r\nSubject: x\r\n\r\nHello\r\n.\r\n..dots\r\n"
 

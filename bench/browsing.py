@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlencode
 
 from bench.installation import Installation
@@ -107,5 +108,5 @@ def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
 
 
 def _child_of(pid: int) -> int:
-    children = (ROOT / f"/proc/{pid}/task/{pid}/children").read_text().split()
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return int(children[0])

@@ -61,11 +61,11 @@ def pages(installation: Installation) -> list[Page]:
         Page("search, common word, admin", ADMIN, f"/queue?view=all&text={world.COMMON_WORD}"),
         Page("leads, 30 days, one branch", LEAD, "/leads/?days=30"),
         Page("leads, 30 days, all branches", ADMIN, "/leads/?days=30"),
-        Page("admin: tickets", ADMIN, "/admin/tickets/list/"),
         Page("admin: customers", ADMIN, "/admin/customers/list/"),
+        Page("admin: addresses", ADMIN, "/admin/addresses/list/"),
         Page("admin: events", ADMIN, "/admin/events/list/"),
-        Page("admin: inbox items", ADMIN, "/admin/inbox-items/list/"),
-        Page("admin: branches", ADMIN, "/admin/branches/list/"),
+        Page("admin: inbox", ADMIN, "/admin/inbox/list/"),
+        Page("admin: people", ADMIN, "/admin/people/list/"),
     ]
 
 
@@ -106,12 +106,7 @@ def _measure(count: int) -> dict[str, Figure]:
 def _own_costs(installation: Installation, wanted: list[Page]) -> dict[str, Own]:
     """Each page in this process, with the time that its statements take at the database's door."""
     app = installation.app()
-    costs = {}
-    with app.app_context():
-        for page in wanted:
-            client = _client_of(app, page.username)
-            costs[page.name] = _own_cost(client, page.path)
-    return costs
+    return {page.name: _own_cost(_client_of(app, page.username), page.path) for page in wanted}
 
 
 def _own_cost(client: FlaskClient, path: str) -> Own:
@@ -149,8 +144,9 @@ def _client_of(app: Flask, username: str) -> FlaskClient:
     from portal.extensions import db
     from portal.models import User
 
-    user_id = db.session.query(User.id).filter_by(username=username).scalar()
-    db.session.remove()
+    # Closed before the first request: an open context would carry one person into the next one's request.
+    with app.app_context():
+        user_id = db.session.query(User.id).filter_by(username=username).scalar()
     client = app.test_client()
     with client.session_transaction() as session:
         session["_user_id"], session["_fresh"] = str(user_id), True

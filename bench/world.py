@@ -171,7 +171,7 @@ class _Maker:
             "ticket",
             ticket_id,
             number,
-            _subject(chance),
+            _subject(chance, has_rare=_is_rare(index, world.ticket_count)),
             status,
             _PRIORITIES[(chance >> 7) % len(_PRIORITIES)],
             _TYPES[(chance >> 8) % len(_TYPES)],
@@ -475,8 +475,10 @@ def _is_rare(index: int, count: int) -> bool:
     return index % max(1, count // RARE_COUNT) == 7
 
 
-def _subject(chance: int) -> str:
-    return f"{_PHRASES[chance % len(_PHRASES)]} {10_000 + (chance >> 7) % 89_999}"
+def _subject(chance: int, *, has_rare: bool = False) -> str:
+    """Four words and an order number; the common word in one of twenty, the rare one where it is wanted."""
+    word = RARE_WORD if has_rare else COMMON_WORD if (chance >> 10) % 20 == 3 else "order"
+    return f"{_PHRASES[chance % len(_PHRASES)]} {word} {10_000 + (chance >> 7) % 89_999}"
 
 
 def _text(seed: int, *, has_rare: bool) -> str:

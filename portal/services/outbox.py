@@ -193,7 +193,7 @@ def _mail_of(item: OutboxItem) -> OutgoingMail:
         reply_to=_reply_to(message, account),
         subject=message.subject,
         html=html,
-        text=message.text or None,
+        text=None,
         inline_images=inline,
         attachments=tuple(
             MailAttachment(name=each.name, content_type=each.content_type, content=storage.get(each.sha256))

@@ -75,7 +75,7 @@ class DatabaseLookup:
     def people(self, ticket_ids: Collection[int]) -> Mapping[int, TicketPeople]:
         ids = list(ticket_ids)
         branches = dict(
-            db.session.execute(select(Ticket.id, Ticket.branch_id).where(Ticket.id.in_(ids))).tuples()
+            db.session.execute(select(Ticket.id, Ticket.branch_id).where(Ticket.id.in_(ids))).tuples().all()
         )
         people: dict[int, set[str]] = {ticket_id: set() for ticket_id in branches}
         identities = (

@@ -1,0 +1,331 @@
+"""Which lines of a mail are new, quoted, or the signature."""
+
+from dataclasses import dataclass
+
+from portal.channels.email import reply_marks as marks
+
+NEW, QUOTED, SIGNATURE = "new", "quoted", "signature"
+
+_LONGEST_SIGNATURE = 15
+_MOST_ATTRIBUTION_LINES = 4
+_MOST_HEADER_LINES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line as shown, its words without quote marks, how deep it is quoted, and what the mail program called it.
+
+    `mark`: "quote" inside an element that only replies have, "divider" where one begins, "signature", or empty.
+    """
+
+    raw: str
+    words: str
+    depth: int = 0
+    mark: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.words
+
+    @property
+    def is_quoted(self) -> bool:
+        return self.depth > 0
+
+
+def text_lines(text: str) -> list[Line]:
+    """The lines of a plain text."""
+    return [_text_line(raw) for raw in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+
+
+def _text_line(raw: str) -> Line:
+    words = raw.strip()
+    depth = 0
+    sign = words[:1]
+    if sign in {">", "|", "＞"} or words.startswith("&gt;"):
+        stripped = words.lstrip(">＞| ") if sign != "&" else words.replace("&gt;", "").strip()
+        depth = max(1, sum(character in ">＞|" for character in words[: len(words) - len(stripped)]))
+        words = stripped
+    return Line(raw, words, depth)
+
+
+def judge_lines(lines: list[Line]) -> list[str]:
+    """For every line NEW, QUOTED or SIGNATURE. All are NEW when nothing new would be left in doubt."""
+    kinds = [NEW] * len(lines)
+    _Judge(lines, kinds).run()
+    _mark_signatures(lines, kinds)
+    if not any(kind == NEW and not line.is_empty for line, kind in zip(lines, kinds, strict=True)):
+        if not any(kind == QUOTED for kind in kinds):
+            return [NEW] * len(lines)
+    return kinds
+
+
+class _Judge:
+    """One pass over the lines; `is_anything_new` says whether a new word came before the present line."""
+
+    def __init__(self, lines: list[Line], kinds: list[str]) -> None:
+        self.lines = lines
+        self.kinds = kinds
+        self.is_anything_new = False
+        self.last_unquoted = max(
+            (
+                i
+                for i, line in enumerate(lines)
+                if line.words and not line.is_quoted and not marks.DELIMITER_ONLY.match(line.words)
+            ),
+            default=-1,
+        )
+
+    def run(self) -> None:
+        position = 0
+        while position < len(self.lines):
+            position = self._step(position)
+
+    def _step(self, at: int) -> int:
+        line = self.lines[at]
+        if line.is_empty:
+            return at + 1
+        if marks.FORWARD.match(line.words[: marks.LONGEST_LINE]):
+            return len(self.lines)
+        if line.mark == "signature":
+            return at + 1
+        if line.mark == "divider" or self._is_divider(at):
+            return self._cut(at)
+        if line.mark == "quote":
+            return self._skip_marked(at)
+        length = self._attribution_length(at)
+        if length:
+            return self._after_attribution(at, length)
+        if line.is_quoted:
+            return self._quoted_block(at)
+        self.is_anything_new = True
+        return at + 1
+
+    def _is_divider(self, at: int) -> bool:
+        words = self.lines[at].words[: marks.LONGEST_LINE]
+        if marks.DIVIDER.match(words) or marks.REPLY_ABOVE.match(words):
+            return True
+        return is_header_block(self.lines, at)
+
+    def _cut(self, at: int) -> int:
+        """Everything from here on is quoted, if something new came before it; else nobody knows, and it is shown."""
+        if self._is_forward_near(at):
+            return len(self.lines)
+        if self.is_anything_new:
+            self._hide(at, len(self.lines))
+        return len(self.lines)
+
+    def _is_forward_near(self, at: int) -> bool:
+        before = [line for line in self.lines[max(0, at - 3) : at] if not line.is_empty]
+        return bool(before) and marks.FORWARD.match(before[-1].words[: marks.LONGEST_LINE]) is not None
+
+    def _skip_marked(self, at: int) -> int:
+        end = at
+        while end < len(self.lines) and (self.lines[end].mark == "quote" or self.lines[end].is_empty):
+            if marks.FORWARD.match(self.lines[end].words[: marks.LONGEST_LINE]):
+                return end
+            end += 1
+        self._hide(at, end)
+        return end
+
+    def _after_attribution(self, at: int, length: int) -> int:
+        begin = self._next_words(at + length)
+        if begin < len(self.lines) and (self.lines[begin].is_quoted or self.lines[begin].mark == "quote"):
+            end = self._block_end(begin)
+            if self._has_forward(begin, min(end, begin + 6)):
+                self.is_anything_new = True
+                return end
+            self._hide(at, at + length)
+            if not self._is_interleaved(end):
+                self._hide(at, end)
+            return end
+        if self.is_anything_new:
+            self._hide(at, len(self.lines))
+            return len(self.lines)
+        if begin >= len(self.lines):
+            return len(self.lines)
+        self._hide(at, at + length)
+        return len(self.lines)
+
+    def _quoted_block(self, at: int) -> int:
+        end = self._block_end(at)
+        if self._has_forward(at, min(end, at + 6)):
+            self.is_anything_new = True
+            return end
+        is_introduced = self._inner_attribution(at) or is_header_block(self.lines, at)
+        is_last = end > self.last_unquoted
+        if is_introduced and (
+            self.is_anything_new or end <= self.last_unquoted or self._inner_attribution(at)
+        ):
+            self._hide(at, end)
+        elif is_last and self.is_anything_new:
+            self._hide(at, end)
+        return end
+
+    def _inner_attribution(self, at: int) -> bool:
+        return any(
+            self._attribution_length(i)
+            for i in range(at, min(at + 3, len(self.lines)))
+            if self.lines[i].is_quoted
+        )
+
+    def _has_forward(self, begin: int, end: int) -> bool:
+        return any(marks.FORWARD.match(line.words[: marks.LONGEST_LINE]) for line in self.lines[begin:end])
+
+    def _is_interleaved(self, end: int) -> bool:
+        """Whether answers stand between the quoted lines: then those are what the answers answer, and stay."""
+        state = 0
+        for line in self.lines[end:]:
+            if line.is_empty:
+                continue
+            if not line.is_quoted and state in {0, 2}:
+                state += 1
+            elif line.is_quoted and state == 1:
+                state = 2
+            if state == 3:
+                return True
+        return False
+
+    def _block_end(self, begin: int) -> int:
+        """The end of a run of quoted lines, with the empty ones and torn links between them."""
+        end = begin
+        position = begin
+        while position < len(self.lines):
+            line = self.lines[position]
+            if line.is_quoted or line.mark == "quote":
+                end = position + 1
+            elif not line.is_empty and not self._is_torn_link(position):
+                break
+            position += 1
+        return end
+
+    def _is_torn_link(self, at: int) -> bool:
+        words = self.lines[at].words
+        if words.startswith(("(http", "<http", "http")):
+            return at + 1 < len(self.lines) and self.lines[at + 1].is_quoted
+        before = self.lines[at - 1].words if at else ""
+        is_open = "(http" in before and ")" not in before.rpartition("(http")[2]
+        is_open = is_open or ("<http" in before and ">" not in before.rpartition("<http")[2])
+        return is_open and " " not in words.strip(" )>")
+
+    def _attribution_length(self, at: int) -> int:
+        """How many lines an attribution that begins here takes; 0 when none does."""
+        first = self.lines[at]
+        if not marks.MAY_ATTRIBUTE.search(first.words[: marks.LONGEST_LINE]):
+            return self._torn_length(at)
+        joined = ""
+        for length in range(1, _MOST_ATTRIBUTION_LINES + 1):
+            if at + length > len(self.lines):
+                break
+            line = self.lines[at + length - 1]
+            if line.is_empty or (line.depth < first.depth):
+                break
+            joined = (
+                f"{joined} {line.words}".strip()
+                if joined and not joined.endswith("<")
+                else joined + line.words
+            )
+            if len(joined) > marks.LONGEST_LINE:
+                break
+            if marks.ENDS_ATTRIBUTION.search(joined[-40:]) or length == 1:
+                if self._is_attribution(joined, at, length):
+                    return length
+        return self._torn_length(at)
+
+    def _is_attribution(self, joined: str, at: int, length: int) -> bool:
+        if any(pattern.match(joined) for pattern in marks.ATTRIBUTIONS):
+            return True
+        below = self._next_words(at + length)
+        is_quoted_below = below < len(self.lines) and self.lines[below].depth > self.lines[at].depth
+        return is_quoted_below and length == 1 and marks.LOOSE_ATTRIBUTION.match(joined) is not None
+
+    def _torn_length(self, at: int) -> int:
+        """Attributions that a mail program spread over lines of their own, with empty ones between."""
+        if not marks.TORN_START.match(self.lines[at].words[: marks.LONGEST_LINE]):
+            return 0
+        for position in range(at + 1, min(at + 8, len(self.lines))):
+            words = self.lines[position].words[: marks.LONGEST_LINE]
+            if marks.TORN_END.match(words):
+                return position - at + 1
+            if words and words not in {"<", ">"} and "@" not in words and "mailto:" not in words:
+                return 0
+        return 0
+
+    def _next_words(self, at: int) -> int:
+        while at < len(self.lines) and self.lines[at].is_empty and not self.lines[at].is_quoted:
+            at += 1
+        return at
+
+    def _hide(self, begin: int, end: int) -> None:
+        self.kinds[begin:end] = [QUOTED] * (end - begin)
+
+
+def is_header_block(lines: list[Line], at: int) -> bool:
+    """Whether the headers of another mail begin here: "From: … Sent: … Subject: …", in any of our languages."""
+    kind, _ = marks.label_kind(lines[at].words)
+    if kind not in {"from", "date", "to", "subject", "reply"}:
+        return False
+    kinds: set[str] = set()
+    values = ""
+    misses = 0
+    for line in lines[at : at + _MOST_HEADER_LINES]:
+        if line.is_empty:
+            misses += 2
+        else:
+            found, value = marks.label_kind(line.words)
+            if found:
+                kinds.add(found)
+                values += " " + value
+                misses = 0
+            else:
+                misses += 1
+                values += " " + line.words[:200] if misses == 1 else ""
+        if misses > 2:
+            break
+    if not kinds & {"from", "date"} or len(kinds) < 2:
+        return False
+    return ("subject" in kinds and len(kinds) >= 3) or "@" in values
+
+
+def _mark_signatures(lines: list[Line], kinds: list[str]) -> None:
+    """Signatures at the end of each stretch of new lines."""
+    for at, line in enumerate(lines):
+        if line.mark == "signature" and kinds[at] == NEW:
+            kinds[at] = SIGNATURE
+    end = len(lines)
+    while end > 0:
+        begin = end
+        while begin > 0 and kinds[begin - 1] == NEW:
+            begin -= 1
+        if begin < end:
+            _mark_one_signature(lines, kinds, begin, end)
+        end = begin - 1 if begin == end else begin
+
+
+def _mark_one_signature(lines: list[Line], kinds: list[str], begin: int, end: int) -> None:
+    stop = end
+    for at in range(begin, end):
+        words = lines[at].words[: marks.LONGEST_LINE]
+        if lines[at].is_quoted or lines[at].is_empty:
+            continue
+        below = [line for line in lines[at + 1 : end] if not line.is_empty]
+        if len(below) > _LONGEST_SIGNATURE:
+            continue
+        if (marks.SIGNATURE_START.match(words) and (at > begin or begin > 0)) or (
+            marks.FOOTER_RULE.match(words)
+            and (len(below) <= 2 or any(marks.FOOTER_WORDS.search(line.words[:500]) for line in below))
+        ):
+            stop = at
+            break
+    while stop > begin and _is_trailer(lines[stop - 1]):
+        stop -= 1
+    if any(not line.is_empty for line in lines[begin:stop]) or begin > 0:
+        kinds[stop:end] = [SIGNATURE] * (end - stop)
+
+
+def _is_trailer(line: Line) -> bool:
+    words = line.words[: marks.LONGEST_LINE]
+    if line.is_quoted:
+        return False
+    return (
+        line.is_empty or bool(marks.DELIMITER_ONLY.match(words)) or bool(marks.MOBILE_SIGNATURE.match(words))
+    )

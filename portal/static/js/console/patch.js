@@ -1,0 +1,49 @@
+/* Brings what the server says now into what the page shows, touching only what differs. */
+
+/** Make the keyed children of `current` (id, data-mark) those of `fresh`; what looks the same stays as it is. */
+export function patchList(current, fresh) {
+  const there = new Map([...current.children].filter((each) => each.id).map((each) => [each.id, each]));
+  let after = null;
+  let isChanged = false;
+  for (const wanted of [...fresh.children]) {
+    let element = there.get(wanted.id);
+    there.delete(wanted.id);
+    if (!element || element.dataset.mark !== wanted.dataset.mark) {
+      const place = element;
+      element = document.importNode(wanted, true);
+      if (place) place.replaceWith(element);
+      isChanged = true;
+      if (!place) element.classList.add("is-new");
+    }
+    const next = after ? after.nextElementSibling : current.firstElementChild;
+    if (next !== element) current.insertBefore(element, next);
+    after = element;
+  }
+  for (const gone of there.values()) {
+    gone.remove();
+    isChanged = true;
+  }
+  if (isChanged) current.dispatchEvent(new CustomEvent("portal:swapped", { bubbles: true }));
+}
+
+/** Replace `current` by `fresh` where they differ, unless somebody is busy in it. */
+export function patchWhole(current, fresh) {
+  if (!current || !fresh || current.dataset.mark === fresh.dataset.mark && fresh.dataset.mark) return current;
+  const isBusy = current.contains(document.activeElement) && document.activeElement.matches("input, textarea, select");
+  if (isBusy || current.querySelector("details[data-busy][open]")) return current;
+  const element = document.importNode(fresh, true);
+  for (const open of current.querySelectorAll("details[id][open]")) {
+    const same = element.querySelector(`#${CSS.escape(open.id)}`);
+    if (same) same.open = true;
+  }
+  current.replaceWith(element);
+  element.dispatchEvent(new CustomEvent("portal:swapped", { bubbles: true }));
+  return element;
+}
+
+/** The parts of an answer by their data-part. */
+export function partsOf(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  return new Map([...template.content.querySelectorAll("[data-part]")].map((each) => [each.dataset.part, each]));
+}

@@ -1,0 +1,67 @@
+/* Forms of the ticket: sent without leaving the page; a choice (data-at-once) is sent when it is made. */
+
+import { messageIn, request } from "../partial.js";
+import { announce } from "../toast.js";
+
+export function attach(form) {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    send(form, event.submitter);
+  });
+  if (form.hasAttribute("data-at-once")) form.addEventListener("change", () => form.requestSubmit());
+  for (const select of form.querySelectorAll("select[data-choices]")) fillLate(select);
+}
+
+async function send(form, submitter) {
+  const body = new FormData(form, submitter);
+  const buttons = [...form.querySelectorAll("button")];
+  buttons.forEach((button) => (button.disabled = true));
+  try {
+    const response = await request(submitter?.formAction || form.action, { method: "POST", body });
+    if (!response.ok) return refuse(form, messageIn(await response.text()));
+    const answer = await response.json();
+    if (answer.url) return location.assign(answer.url);
+    form.closest("details[data-busy]")?.removeAttribute("open");
+    document.activeElement?.blur();
+    if (answer.says && !form.hasAttribute("data-quiet")) announce(answer.says);
+    document.dispatchEvent(new CustomEvent("portal:changed"));
+  } catch {
+    /* Said by request. */
+  } finally {
+    buttons.forEach((button) => (button.disabled = false));
+  }
+}
+
+/* The words stand where the form is; a choice goes back to what it was. */
+function refuse(form, message) {
+  const words = message || "That did not work. Nothing was changed; try again.";
+  const place = form.querySelector("[data-fault]");
+  if (place) {
+    place.textContent = words;
+    place.hidden = false;
+    form.querySelector("textarea, input:not([type=hidden])")?.focus();
+  } else {
+    announce(words, { isError: true });
+    if (form.hasAttribute("data-at-once")) form.reset();
+  }
+}
+
+/* A choice whose options are fetched when somebody is about to choose. */
+function fillLate(select) {
+  const fill = async () => {
+    if (select.isFilled) return;
+    select.isFilled = true;
+    try {
+      const response = await request(select.dataset.choices);
+      if (!response.ok) return;
+      const known = new Set([...select.options].map((option) => option.value));
+      for (const { value, label } of (await response.json())[select.name] ?? []) {
+        if (!known.has(String(value))) select.add(new Option(label, value));
+      }
+    } catch {
+      select.isFilled = false;
+    }
+  };
+  select.addEventListener("pointerenter", fill);
+  select.addEventListener("focus", fill);
+}

@@ -1,0 +1,12 @@
+"""The agent's desk: what waits, what was said, what matters about it."""
+
+from flask import Blueprint
+
+
+def console_blueprint() -> Blueprint:
+    """The blueprint with every page of the desk registered."""
+    from portal.views.console import actions, composer, files, live, queue, ticket
+    from portal.views.console.blueprint import blueprint
+
+    assert all((actions, composer, files, live, queue, ticket)), "importing them registers their pages"
+    return blueprint

@@ -1,0 +1,141 @@
+"""What people do to a ticket besides writing: each a form of its own, each one call of a service."""
+
+from typing import Any
+
+from flask import flash, jsonify, redirect, request, url_for
+
+from portal import access
+from portal.errors import NotFound, UserFault
+from portal.errors_pages import wants_partial
+from portal.extensions import db
+from portal.models import Branch, Escalation, Ticket, User
+from portal.services import assignment, escalation, tickets
+from portal.views.console.blueprint import ID, blueprint, person
+from portal.views.console.filters import LARGEST_SMALL_ID
+
+MOST_TAGS = 30
+
+
+@blueprint.post("/pick-up-next")
+def pick_up_next() -> Any:
+    """The most urgent ticket that nobody has, now this person's."""
+    access.check_may_change(person())
+    found = tickets.pick_up_next(person())
+    if found is None:
+        says = "Nothing waits to be picked up in your branches. Well done."
+        if wants_partial():
+            return jsonify(says=says)
+        flash(says, "info")
+        return redirect(url_for("console.queue", view="mine"), 303)
+    url = url_for("console.ticket", number=found.number, view="mine")
+    return jsonify(url=url) if wants_partial() else redirect(url, 303)
+
+
+@blueprint.post(f"/tickets/<{ID}:number>/assign")
+def assign(number: int) -> Any:
+    found = _ticket(number)
+    wanted = request.form.get("assignee", "")
+    if wanted == "me":
+        assignment.pick_up(found, person())
+    else:
+        assignment.assign(found, _colleague(wanted), person())
+    return _done(number, "Assigned.")
+
+
+@blueprint.post(f"/tickets/<{ID}:number>/status")
+def set_status(number: int) -> Any:
+    tickets.set_status(_ticket(number), request.form.get("status", ""), person())
+    return _done(number, "The status is changed.")
+
+
+@blueprint.post(f"/tickets/<{ID}:number>/priority")
+def set_priority(number: int) -> Any:
+    tickets.set_priority(_ticket(number), request.form.get("priority", ""), person())
+    return _done(number, "The priority is changed.")
+
+
+@blueprint.post(f"/tickets/<{ID}:number>/type")
+def set_type(number: int) -> Any:
+    tickets.set_type(_ticket(number), request.form.get("type", ""), person())
+    return _done(number, "The type is changed.")
+
+
+@blueprint.post(f"/tickets/<{ID}:number>/tags")
+def set_tags(number: int) -> Any:
+    names = [name for name in request.form.get("tags", "").replace(";", ",").split(",") if name.strip()]
+    if len(names) > MOST_TAGS:
+        raise UserFault(f"A ticket can have at most {MOST_TAGS} tags.")
+    tickets.set_tags(_ticket(number), names, person())
+    return _done(number, "The tags are changed.")
+
+
+@blueprint.post(f"/tickets/<{ID}:number>/branch")
+def move_to_branch(number: int) -> Any:
+    found = _ticket(number)
+    wanted = _number_in(request.form.get("branch", ""))
+    branch = db.session.get(Branch, wanted) if wanted else None
+    if branch is None:
+        raise UserFault("Choose the branch that is to have the ticket.")
+    tickets.move_to_branch(found, branch, person())
+    if access.may_see_branch(person(), branch.id):
+        return _done(number, f"Moved to {branch}.")
+    says = f"#{number} moved to {branch}, which lies outside your reach."
+    if wants_partial():
+        return jsonify(says=says, url=url_for("console.queue"))
+    flash(says, "success")
+    return redirect(url_for("console.queue"), 303)
+
+
+@blueprint.post(f"/tickets/<{ID}:number>/escalate")
+def escalate(number: int) -> Any:
+    found = _ticket(number)
+    to_level = _number_in(request.form.get("level", ""))
+    raised = escalation.escalate(found, person(), request.form.get("reason", ""), to_level)
+    return _done(number, f"Escalated to tier {raised.to_level}.")
+
+
+@blueprint.post(f"/tickets/<{ID}:number>/escalations/<{ID}:escalation_id>/acknowledge")
+def acknowledge(number: int, escalation_id: int) -> Any:
+    escalation.acknowledge(_escalation(number, escalation_id), person())
+    return _done(number, "Acknowledged: it is in your hands.")
+
+
+@blueprint.post(f"/tickets/<{ID}:number>/escalations/<{ID}:escalation_id>/hand-back")
+def hand_back(number: int, escalation_id: int) -> Any:
+    escalation.hand_back(_escalation(number, escalation_id), person(), request.form.get("note", ""))
+    return _done(number, "Handed back to the tier below.")
+
+
+def _ticket(number: int) -> Ticket:
+    return access.access_ticket_by_number(person(), number, for_change=True)
+
+
+def _colleague(text: str) -> User | None:
+    """The person of that id; nobody for an empty text."""
+    if not text:
+        return None
+    user = db.session.get(User, _number_in(text) or 0)
+    if user is None:
+        raise UserFault("There is no such colleague. Choose one from the list.")
+    return user
+
+
+def _escalation(number: int, escalation_id: int) -> Escalation:
+    found = _ticket(number)
+    row = db.session.get(Escalation, escalation_id)
+    if row is None or row.ticket_id != found.id:
+        raise NotFound("There is no such escalation of this ticket.")
+    return row
+
+
+def _number_in(text: str) -> int | None:
+    is_number = text.isascii() and text.isdigit() and len(text) < 11
+    return int(text) if is_number and int(text) <= LARGEST_SMALL_ID else None
+
+
+def _done(number: int, says: str) -> Any:
+    """A script fetches what has changed by itself; a page without scripts goes back to the ticket."""
+    if wants_partial():
+        return jsonify(says=says)
+    flash(says, "success")
+    return redirect(url_for("console.ticket", number=number, **request.args.to_dict()), 303)

@@ -1,0 +1,211 @@
+"""Events of the ledger as sentences of the timeline."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from portal.rules import lifecycle
+from portal.rules.sla import CLOCK_LABELS
+from portal.views.console import words
+from portal.views.console.reading import Fact
+from portal.views.console.words import Reader
+
+# What one person does in one go stands on one line.
+TOGETHER = timedelta(minutes=2)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line between the messages: what happened, who did it, when; `tone` is "", "warn" or "late"."""
+
+    key: str
+    who: str
+    sentence: str
+    reason: str
+    time: str
+    exactly: str
+    tone: str
+    fact: Fact
+
+
+def lines_of(facts: Sequence[Fact], reader: Reader) -> list[Line]:
+    """The facts that people look for between messages, those of one go joined."""
+    lines: list[Line] = []
+    for fact in facts:
+        sentence = _told(fact, reader)
+        if not sentence:
+            continue
+        line = _line(fact, sentence, reader)
+        if lines and _belongs_to(lines[-1], line):
+            lines[-1] = _joined(lines[-1], line)
+        else:
+            lines.append(line)
+    return lines
+
+
+def history_of(facts: Sequence[Fact], reader: Reader) -> list[Line]:
+    """Every fact, newest first, one a line."""
+    return [
+        _line(fact, _told(fact, reader) or _plainly(fact, reader), reader)
+        for fact in sorted(facts, key=lambda each: (each.at, each.id), reverse=True)
+    ]
+
+
+def _line(fact: Fact, sentence: str, reader: Reader) -> Line:
+    return Line(
+        key=str(fact.id),
+        who=_who(fact, reader),
+        sentence=sentence,
+        reason=_reason(fact),
+        time=reader.moment(fact.at),
+        exactly=reader.exactly(fact.at),
+        tone=_tone(fact),
+        fact=fact,
+    )
+
+
+def _belongs_to(before: Line, line: Line) -> bool:
+    same_person = before.fact.actor_id == line.fact.actor_id and line.fact.actor_id is not None
+    is_close = line.fact.at - before.fact.at <= TOGETHER
+    return same_person and is_close and not before.tone and not line.tone and not before.reason
+
+
+def _joined(before: Line, line: Line) -> Line:
+    """Picked up by you, now waiting on customer."""
+    sentence = line.sentence.removesuffix(f" by {line.who}")
+    return replace(before, sentence=f"{before.sentence}, {sentence[0].lower()}{sentence[1:]}", fact=line.fact)
+
+
+def _told(fact: Fact, reader: Reader) -> str:
+    tell = _SENTENCES.get(fact.kind)
+    return tell(fact, reader) if tell else ""
+
+
+def _who(fact: Fact, reader: Reader) -> str:
+    if fact.actor_id == reader.user_id and fact.actor_id is not None:
+        return "you"
+    if fact.actor_name:
+        return fact.actor_name
+    return "the customer" if fact.actor_kind == "customer" else "Portal"
+
+
+def _status(fact: Fact, reader: Reader) -> str:
+    name = lifecycle.label(str(fact.data.get("to", "")))
+    if fact.data.get("rule") == "answered":
+        return f"Now {name.lower()}"
+    if fact.actor_kind == "customer":
+        return f"Now {name.lower()}, because the customer wrote"
+    return f"Set to {name} by {_who(fact, reader)}"
+
+
+def _assigned(fact: Fact, reader: Reader) -> str:
+    who, to = _who(fact, reader), fact.data.get("to")
+    if to is None:
+        return f"Given back to the queue by {who}"
+    name = "you" if to == reader.user_id else str(fact.data.get("name") or "a colleague")
+    return f"Assigned to {name} by {who}"
+
+
+def _changed(noun: str, names: dict[str, str]) -> Callable[[Fact, Reader], str]:
+    def sentence(fact: Fact, reader: Reader) -> str:
+        value = str(fact.data.get("to", ""))
+        return f"{noun} set to {names.get(value, value)} by {_who(fact, reader)}"
+
+    return sentence
+
+
+def _tags(fact: Fact, reader: Reader) -> str:
+    before, after = set(fact.data.get("from", ())), set(fact.data.get("to", ()))
+    parts = []
+    if after - before:
+        parts.append("tagged " + ", ".join(sorted(after - before)))
+    if before - after:
+        parts.append("tag removed: " + ", ".join(sorted(before - after)))
+    said = "; ".join(parts) or "tags changed"
+    return f"{said[0].upper()}{said[1:]} by {_who(fact, reader)}"
+
+
+def _moved(fact: Fact, reader: Reader) -> str:
+    return f"Moved from {fact.data.get('from_name')} to {fact.data.get('to_name')} by {_who(fact, reader)}"
+
+
+def _escalated(fact: Fact, reader: Reader) -> str:
+    name = fact.data.get("to_name") or f"Tier {fact.data.get('to_level')}"
+    how = {
+        "sla_warning": "because a clock runs low",
+        "sla_breach": "because a clock ran out",
+        "unacknowledged": "because nobody acknowledged",
+    }.get(str(fact.data.get("trigger")))
+    return f"Escalated to {name} {how or 'by ' + _who(fact, reader)}"
+
+
+def _clock(what: str) -> Callable[[Fact, Reader], str]:
+    def sentence(fact: Fact, _reader: Reader) -> str:
+        return f"{CLOCK_LABELS.get(str(fact.data.get('clock')), 'A clock')} {what}"
+
+    return sentence
+
+
+def _met(fact: Fact, _reader: Reader) -> str:
+    label = CLOCK_LABELS.get(str(fact.data.get("clock")), "A clock")
+    elapsed = fact.data.get("elapsed_seconds")
+    took = f" after {words.span(elapsed)}" if isinstance(elapsed, int | float) else ""
+    return f"{label} {'met late' if fact.data.get('is_late') else 'met'}{took}"
+
+
+def _said(sentence: str) -> Callable[[Fact, Reader], str]:
+    return lambda fact, reader: f"{sentence} by {_who(fact, reader)}"
+
+
+def _reason(fact: Fact) -> str:
+    if fact.kind == "ticket_escalated" and fact.data.get("trigger") == "manual":
+        return str(fact.data.get("reason") or "")
+    if fact.kind == "escalation_handed_back":
+        return str(fact.data.get("note") or "")
+    if fact.kind in ("delivery_failed", "delivery_bounced"):
+        return str(fact.data.get("reply") or fact.data.get("reason") or "")
+    return ""
+
+
+def _tone(fact: Fact) -> str:
+    if fact.kind in ("sla_breached", "delivery_failed", "delivery_bounced"):
+        return "late"
+    return "warn" if fact.kind in ("sla_warned", "ticket_escalated") else ""
+
+
+_SENTENCES: dict[str, Callable[[Fact, Reader], str]] = {
+    "ticket_picked_up": _said("Picked up"),
+    "ticket_assigned": _assigned,
+    "reply_cancelled": _said("A reply was taken back"),
+    "status_changed": _status,
+    "priority_changed": _changed("Priority", words.PRIORITIES),
+    "type_changed": _changed("Type", words.TYPES),
+    "tags_changed": _tags,
+    "branch_changed": _moved,
+    "ticket_escalated": _escalated,
+    "escalation_acknowledged": _said("Escalation acknowledged"),
+    "escalation_handed_back": _said("Handed back to the tier below"),
+    "sla_warned": _clock("runs low"),
+    "sla_breached": _clock("is late"),
+    "delivery_failed": lambda _fact, _reader: "A reply could not be delivered",
+    "delivery_bounced": lambda _fact, _reader: "A reply came back undelivered",
+}
+
+
+def _plainly(fact: Fact, reader: Reader) -> str:
+    """The facts that only the history tells."""
+    who = _who(fact, reader)
+    more: dict[str, Any] = {
+        "ticket_opened": f"Opened by {who}",
+        "message_received": "A message came in",
+        "ticket_viewed": f"Looked at by {who}" + (" for the first time" if fact.data.get("is_first") else ""),
+        "reply_sent": f"Answered by {who}",
+        "note_added": f"Note written by {who}",
+        "template_offered": f"Templates suggested to {who}",
+        "template_inserted": f"Template “{fact.data.get('name')}” inserted by {who}",
+        "template_sent": f"Template “{fact.data.get('name')}” sent by {who}",
+        "sla_started": _clock("started")(fact, reader),
+        "sla_met": _met(fact, reader),
+    }
+    return str(more.get(fact.kind) or fact.kind.replace("_", " ").capitalize())

@@ -1,0 +1,110 @@
+"""Reads of the queue: a page of tickets, and how many stand in each view. No statement reads a whole table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, func, select, true
+from sqlalchemy.dialects.postgresql import array
+from sqlalchemy.orm import defer, joinedload, selectinload
+
+from portal import access
+from portal.extensions import db
+from portal.models import Branch, Customer, SavedView, Ticket, User
+from portal.views.console.filters import VIEWS, TicketFilter, filter_from
+from portal.views.console.paging import PAGE_SIZE
+
+COUNT_CAP = 1000
+MOST_SAVED_VIEWS = 20
+# More places than this are read in one walk along the due order instead of one walk each.
+MOST_WALKS = 25
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some tickets of a list in its order, and the cursor of the page after it; "" when this is the last."""
+
+    tickets: tuple[Ticket, ...]
+    next_cursor: str
+
+
+def page_of(wanted: TicketFilter, user: User, after: str = "", size: int = PAGE_SIZE) -> Page:
+    """The page of that list that begins after the cursor. Two statements: the tickets, their tags."""
+    order = wanted.order
+    found = order.applied(_narrowed(wanted, user, after, size + 1)).limit(size + 1)
+    tickets = db.session.scalars(found.options(*_what_rows_show())).all()
+    has_more = len(tickets) > size
+    return Page(tuple(tickets[:size]), order.cursor(tickets[size - 1]) if has_more else "")
+
+
+def counts_of(filters: Mapping[str, TicketFilter], user: User) -> dict[str, int]:
+    """How many tickets match each filter, counted up to COUNT_CAP, in one statement."""
+    if not filters:
+        return {}
+    columns = []
+    for index, wanted in enumerate(filters.values()):
+        matching = wanted.apply(access.visible_tickets(user), user).with_only_columns(Ticket.id)
+        capped = matching.limit(COUNT_CAP).subquery()
+        columns.append(select(func.count()).select_from(capped).scalar_subquery().label(f"count_{index}"))
+    counted = db.session.execute(select(*columns)).one()
+    return dict(zip(filters, counted, strict=True))
+
+
+def view_filters() -> dict[str, TicketFilter]:
+    """The filters of the views whose tickets are counted."""
+    return {view.name: TicketFilter(view=view.name) for view in VIEWS.values() if view.has_count}
+
+
+def saved_views(user: User) -> list[SavedView]:
+    """The person's saved views and those shared with their branches, in their order."""
+    found = access.visible_views(user).order_by(SavedView.position, SavedView.name).limit(MOST_SAVED_VIEWS)
+    return list(db.session.scalars(found))
+
+
+def filter_of(view: SavedView) -> TicketFilter:
+    """The filter that was saved. Raises UserFault where it can no longer be read."""
+    return filter_from({name: str(value) for name, value in view.filter.items()})
+
+
+def branches_of(user: User) -> list[Branch]:
+    """The branches within the person's reach, by name."""
+    ids = access.branch_ids(user)
+    found = select(Branch).order_by(Branch.name)
+    return list(db.session.scalars(found if ids is None else found.where(Branch.id.in_(ids))))
+
+
+def active_branches() -> list[Branch]:
+    """The branches that a ticket can be moved to, by name: also those that the person cannot look into."""
+    return list(db.session.scalars(select(Branch).where(Branch.is_active).order_by(Branch.name)))
+
+
+def _narrowed(wanted: TicketFilter, user: User, after: str, size: int) -> Select[Any]:
+    """The tickets to choose the page from.
+
+    An index holds each branch's tickets in due order, but those of several branches together stand in no index:
+    so each branch gives its first `size`, and the page is chosen among these.
+    """
+    places = sorted(access.branch_ids(user) or ())
+    by_branch = 1 < len(places) <= MOST_WALKS and wanted.branch is None and wanted.order.name == "due"
+    if not by_branch:
+        return _after(wanted.apply(access.visible_tickets(user), user), wanted, after)
+    branches = select(func.unnest(array(places)).label("id")).subquery("place")
+    one = wanted.apply(select(Ticket.id).where(Ticket.branch_id == branches.c.id), user)
+    firsts = wanted.order.applied(_after(one, wanted, after)).limit(size)
+    walked = firsts.correlate(branches).lateral("first")
+    chosen = select(walked.c.id).select_from(branches.join(walked, true()))
+    return select(Ticket).where(Ticket.id.in_(chosen))
+
+
+def _after(tickets: Select[Any], wanted: TicketFilter, after: str) -> Select[Any]:
+    return tickets.where(wanted.order.beyond(after)) if after else tickets
+
+
+def _what_rows_show() -> tuple[Any, ...]:
+    return (
+        defer(Ticket.route),
+        joinedload(Ticket.customer).load_only(Customer.id, Customer.name),
+        joinedload(Ticket.assignee).load_only(User.id, User.first_name, User.last_name),
+        joinedload(Ticket.branch).load_only(Branch.id, Branch.name),
+        selectinload(Ticket.tags),
+    )

@@ -1,0 +1,103 @@
+"""Pages of a list by key: page 1,000 costs what page 1 costs, and a row that moves is neither lost nor doubled.
+
+An address carries where the last page ended (`after`), never how many rows to skip.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, DateTime, Select, case, func, literal_column, tuple_
+from sqlalchemy import cast as sql_cast
+
+from portal.errors import UserFault
+from portal.models import Ticket
+from portal.models.branch import PRIORITIES
+
+PAGE_SIZE = 50
+NEVER = "infinity"
+# As in portal.models.ticket.DUE_ORDER, which the indexes hold, with the table's name.
+DUE = func.coalesce(Ticket.next_due_at, literal_column(f"'{NEVER}'::timestamptz"))
+URGENCY = case({name: rank for rank, name in enumerate(reversed(PRIORITIES))}, value=Ticket.priority)
+
+
+@dataclass(frozen=True)
+class Key:
+    """One part of an order: what the database compares, and its text for a row and back."""
+
+    column: ColumnElement[Any]
+    write: Callable[[Ticket], str]
+    read: Callable[[str], Any]
+
+
+@dataclass(frozen=True)
+class Order:
+    """A sorting whose parts all run the same way, so that one row comparison finds where to go on."""
+
+    name: str
+    label: str
+    keys: tuple[Key, ...]
+    is_descending: bool = False
+
+    def applied(self, tickets: Select[Any]) -> Select[Any]:
+        """The select in this order."""
+        parts = [key.column for key in self.keys]
+        return tickets.order_by(*(part.desc() for part in parts) if self.is_descending else parts)
+
+    def beyond(self, cursor: str) -> ColumnElement[bool]:
+        """The rows that come after the one that the cursor names. Raises UserFault for a damaged one."""
+        parts = cursor.split("~")
+        if len(parts) != len(self.keys):
+            raise UserFault(DAMAGED)
+        try:
+            values = [key.read(part) for key, part in zip(self.keys, parts, strict=True)]
+        except (ValueError, OverflowError) as error:
+            raise UserFault(DAMAGED) from error
+        columns = tuple_(*(key.column for key in self.keys))
+        return columns < tuple_(*values) if self.is_descending else columns > tuple_(*values)
+
+    def cursor(self, ticket: Ticket) -> str:
+        """The cursor that names this row."""
+        return "~".join(key.write(ticket) for key in self.keys)
+
+
+DAMAGED = "The address of this page is damaged. Open the list again from its first page."
+
+
+def _moment(text: str) -> Any:
+    if text == NEVER:
+        return literal_column(f"'{NEVER}'::timestamptz")
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a moment without its zone")
+    return sql_cast(moment, DateTime(timezone=True))
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 2**63:
+        raise ValueError("not an id")
+    return number
+
+
+def _due(ticket: Ticket) -> str:
+    return ticket.next_due_at.isoformat() if ticket.next_due_at else NEVER
+
+
+_ID = Key(Ticket.id, lambda ticket: str(ticket.id), _number)
+_DUE = Key(DUE, _due, _moment)
+_OPENED = Key(Ticket.created_at, lambda ticket: ticket.created_at.isoformat(), _moment)
+_ACTIVITY = Key(Ticket.last_activity_at, lambda ticket: ticket.last_activity_at.isoformat(), _moment)
+_URGENCY = Key(URGENCY, lambda ticket: str(len(PRIORITIES) - 1 - PRIORITIES.index(ticket.priority)), _number)
+
+ORDERS: dict[str, Order] = {
+    order.name: order
+    for order in (
+        Order("due", "Due first", (_DUE, _ID)),
+        Order("newest", "Newest first", (_OPENED, _ID), is_descending=True),
+        Order("oldest", "Oldest first", (_OPENED, _ID)),
+        Order("priority", "Most urgent first", (_URGENCY, _DUE, _ID)),
+        Order("activity", "Latest activity", (_ACTIVITY, _ID), is_descending=True),
+    )
+}

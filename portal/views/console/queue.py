@@ -1,0 +1,240 @@
+"""The queue: views with their counts, and the list that one of them, or a filter, makes."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flask import flash, redirect, render_template, request, url_for
+from flask_login import current_user
+from werkzeug.wrappers import Response
+
+from portal import access
+from portal.errors import UserFault
+from portal.models.branch import PRIORITIES
+from portal.models.ticket import TICKET_TYPES
+from portal.rules import lifecycle
+from portal.services import saved_views
+from portal.views.console import lists, presence, search, words
+from portal.views.console.blueprint import blueprint
+from portal.views.console.filters import EVERYTHING, SLA_STATES, VIEWS, TicketFilter, filter_from
+from portal.views.console.paging import ORDERS
+from portal.views.console.rows import rows_of
+
+SEARCH_VIEWS = (EVERYTHING.name,)
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A view as the left column shows it; `count` is None where none is shown."""
+
+    label: str
+    icon: str
+    url: str
+    count: str | None
+    is_current: bool
+    tone: str = ""
+    saved_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """One thing that a filter asks for, in words, and the address of the list without it."""
+
+    label: str
+    url: str
+
+
+@blueprint.get("/")
+def home() -> Response:
+    return redirect(url_for("console.queue"))
+
+
+@blueprint.get("/queue")
+def queue() -> Any:
+    try:
+        wanted = wanted_list()
+    except UserFault as fault:
+        return render_template("console/queue.html", fault=str(fault), **_left(None)), fault.status_code
+    number = search.number_in(wanted.text)
+    if number is not None and wanted == TicketFilter(view=EVERYTHING.name, text=wanted.text):
+        found = lists.page_of(TicketFilter(view=EVERYTHING.name, text=wanted.text), current_user, size=2)
+        if len(found.tickets) == 1 and found.tickets[0].number == number:
+            return redirect(url_for("console.ticket", number=number))
+    return render_template(
+        "console/queue.html", fault="", **_left(wanted), **list_context(wanted), **_filter_form(wanted)
+    )
+
+
+@blueprint.get("/queue/parts")
+def queue_parts() -> str:
+    """What changes on the queue page by itself: the views with their counts, and the list."""
+    wanted = wanted_list()
+    return render_template("console/queue_parts.html", **_left(wanted), **list_context(wanted))
+
+
+@blueprint.get("/queue/list")
+def queue_list() -> str:
+    """The list alone: beside a ticket, and for the rows that follow (`after`)."""
+    wanted = wanted_list()
+    return render_template("console/_list.html", **list_context(wanted))
+
+
+@blueprint.post("/queue/views")
+def save_view() -> Response:
+    wanted = filter_from(request.form)
+    saved_views.save_view(current_user, request.form.get("name", ""), wanted.to_args())
+    flash(f"The view “{request.form['name'].strip()}” is saved.", "success")
+    return redirect(url_for("console.queue", **wanted.to_args()))
+
+
+@blueprint.post("/queue/views/<int:view_id>/remove")
+def remove_view(view_id: int) -> Response:
+    saved_views.remove_view(current_user, view_id)
+    flash("The view is removed; its tickets are where they were.", "success")
+    return redirect(url_for("console.queue"))
+
+
+def wanted_list() -> TicketFilter:
+    """The list that the address asks for; without a word about it, the person's branches, or everything open."""
+    wanted = filter_from(request.args)
+    if wanted.view:
+        return wanted
+    if wanted.is_narrowed:
+        return replace(wanted, view=EVERYTHING.name)
+    return replace(wanted, view="branch" if access.memberships(current_user) else "open")
+
+
+def list_context(wanted: TicketFilter) -> dict[str, Any]:
+    """What the template of a list needs; `current` marks the ticket beside it."""
+    page = lists.page_of(wanted, current_user, request.args.get("after", ""))
+    ids = access.branch_ids(current_user)
+    return {
+        "wanted": wanted,
+        "title": _title(wanted),
+        "rows": rows_of(
+            page.tickets,
+            wanted,
+            words.reader(),
+            presence=presence.of_tickets(ticket.id for ticket in page.tickets),
+            shows_branch=(ids is None or len(ids) > 1) and wanted.branch is None,
+        ),
+        "current": request.args.get("current", type=int),
+        "is_continued": bool(request.args.get("after")),
+        "next_url": _more_url(wanted, page.next_cursor),
+        "list_url": url_for("console.queue_list", **wanted.to_args()),
+    }
+
+
+def shelves(wanted: TicketFilter | None) -> tuple[list[Shelf], list[Shelf]]:
+    """The built-in views and the saved ones, with their counts."""
+    saved = {view.id: view for view in lists.saved_views(current_user)}
+    readable: dict[str, TicketFilter] = {}
+    for view in saved.values():
+        try:
+            readable[f"saved-{view.id}"] = lists.filter_of(view)
+        except UserFault:
+            # Written by an older release; it is still there to be removed.
+            continue
+    countable = {name: one for name, one in readable.items() if _is_within_reach(one)}
+    counts = lists.counts_of({**lists.view_filters(), **countable}, current_user)
+    return (
+        [_shelf(name, wanted, counts) for name in VIEWS],
+        [_saved_shelf(view, readable.get(f"saved-{view.id}"), wanted, counts) for view in saved.values()],
+    )
+
+
+def _is_within_reach(wanted: TicketFilter) -> bool:
+    return wanted.branch is None or access.may_see_branch(current_user, wanted.branch)
+
+
+def _shelf(name: str, wanted: TicketFilter | None, counts: dict[str, int]) -> Shelf:
+    view = VIEWS[name]
+    count = counts.get(name)
+    return Shelf(
+        label=view.label,
+        icon=view.icon,
+        url=url_for("console.queue", view=name),
+        count=None if count is None else _capped(count),
+        is_current=wanted is not None and wanted.view == name and not wanted.is_narrowed,
+        tone={"at_risk": "warn", "breached": "late"}.get(name, "") if count else "",
+    )
+
+
+def _saved_shelf(
+    view: Any, wanted_there: TicketFilter | None, wanted: TicketFilter | None, counts: dict[str, int]
+) -> Shelf:
+    count = counts.get(f"saved-{view.id}")
+    return Shelf(
+        label=view.name,
+        icon="star",
+        url=url_for("console.queue", **(wanted_there or TicketFilter()).to_args()),
+        count=None if count is None else _capped(count),
+        is_current=wanted is not None and wanted == wanted_there,
+        saved_id=view.id if view.owner_id == current_user.id else None,
+    )
+
+
+def _capped(count: int) -> str:
+    return f"{lists.COUNT_CAP - 1}+" if count >= lists.COUNT_CAP else str(count)
+
+
+def _left(wanted: TicketFilter | None) -> dict[str, Any]:
+    built_in, saved = shelves(wanted)
+    return {"shelves": built_in, "saved_shelves": saved}
+
+
+def _title(wanted: TicketFilter) -> str:
+    if wanted.text:
+        return f"Results for “{wanted.text}”"
+    places = access.memberships(current_user)
+    if wanted.view == "branch" and len(places) == 1:
+        return f"My branch · {next(iter(places.values())).branch.name}"
+    return "My branches" if wanted.view == "branch" and len(places) > 1 else wanted.base.label
+
+
+def _more_url(wanted: TicketFilter, cursor: str) -> str:
+    return url_for("console.queue", **wanted.to_args(), after=cursor) if cursor else ""
+
+
+def _filter_form(wanted: TicketFilter) -> dict[str, Any]:
+    branches = lists.branches_of(current_user)
+    return {
+        "branches": branches,
+        "orders": ORDERS.values(),
+        "choices": {
+            "status": lifecycle.LABELS,
+            "priority": {name: words.PRIORITIES[name] for name in reversed(PRIORITIES)},
+            "type": {name: words.TYPES[name] for name in TICKET_TYPES},
+            "sla": {name: words.SLA_STATES[name] for name in SLA_STATES},
+        },
+        "narrowings": _narrowings(wanted, {branch.id: branch.name for branch in branches}),
+    }
+
+
+def _narrowings(wanted: TicketFilter, branches: dict[int, str]) -> list[Narrowing]:
+    """What the filter asks for beyond its view, each with the way back out."""
+    assignees = {"me": "Assigned to me", "none": "Unassigned"}
+    said = {
+        "text": wanted.text and f"“{wanted.text}”",
+        "status": ", ".join(lifecycle.label(status) for status in wanted.status),
+        "branch": wanted.branch and branches.get(wanted.branch, "Branch"),
+        "tier": wanted.tier and f"Tier {wanted.tier}",
+        "assignee": wanted.assignee and assignees.get(wanted.assignee, "Assigned to one person"),
+        "priority": ", ".join(words.PRIORITIES[priority] for priority in wanted.priority),
+        "type": ", ".join(words.TYPES[kind] for kind in wanted.type),
+        "channel": ", ".join(words.CHANNELS[kind] for kind in wanted.channel),
+        "tag": wanted.tag and f"Tag {wanted.tag}",
+        "customer": wanted.customer and "One customer",
+        "sla": wanted.sla and words.SLA_STATES[wanted.sla],
+        "opened_from": wanted.opened_from and f"Opened from {wanted.opened_from}",
+        "opened_to": wanted.opened_to and f"Opened until {wanted.opened_to}",
+        "answered_from": wanted.answered_from and f"Answered from {wanted.answered_from}",
+        "answered_to": wanted.answered_to and f"Answered until {wanted.answered_to}",
+    }
+    args = wanted.to_args()
+    return [
+        Narrowing(
+            label, url_for("console.queue", **{key: value for key, value in args.items() if key != name})
+        )
+        for name, label in said.items()
+        if label
+    ]

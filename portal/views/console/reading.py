@@ -1,0 +1,215 @@
+"""Reads of one ticket: itself, what was said in it, what happened to it, where it stands.
+
+Bodies are fetched no further than they are shown at once: long ones, quoted text and pictures load where they stand.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, and_, case, func, literal_column, or_, select
+from sqlalchemy.orm import joinedload, selectinload
+
+from portal import access
+from portal.errors import NotFound
+from portal.extensions import db
+from portal.models import Attachment, Customer, Escalation, Event, Message, SlaPolicy, Ticket, User
+from portal.rules import escalation as escalation_rules
+from portal.rules import sla as sla_rules
+from portal.services import escalation, sla
+
+MESSAGES_AT_ONCE = 30
+MOST_MESSAGES_AT_ONCE = 500
+# HTML up to this size stands in the page itself; more of it is fetched by the frame that shows it.
+INLINE_LETTERS = 16_000
+TEXT_LETTERS = 40_000
+OTHER_TICKETS = 8
+
+
+@dataclass(frozen=True)
+class Found:
+    """A ticket, its policy, and the escalation to its present tier that is still open."""
+
+    ticket: Ticket
+    policy: SlaPolicy | None
+    escalation: Escalation | None
+
+
+@dataclass(frozen=True)
+class Body:
+    """What is shown of a message at once. `html` is empty where it is too long to stand in the page."""
+
+    html: str
+    html_length: int
+    text: str
+    text_length: int
+    has_quote: bool
+
+
+@dataclass(frozen=True)
+class Said:
+    """A message with the part of its body that is shown at once, and its files."""
+
+    message: Message
+    body: Body
+    attachments: tuple[Attachment, ...]
+
+
+@dataclass(frozen=True)
+class Thread:
+    """Some messages of a ticket, oldest first, and whether there are older ones."""
+
+    said: tuple[Said, ...]
+    has_older: bool
+
+
+@dataclass(frozen=True)
+class Fact:
+    """An event of the ledger with the name of who did it."""
+
+    id: int
+    kind: str
+    at: datetime
+    actor_id: int | None
+    actor_name: str
+    actor_kind: str
+    message_id: int | None
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The ticket's clocks and escalation path as of now."""
+
+    clocks: tuple[sla_rules.ClockView, ...]
+    path: tuple[escalation_rules.PathStep, ...]
+    policy: str
+
+
+def ticket_of(user: User, number: int) -> Found:
+    """The ticket with what its page names. Two statements. Raises NotFound out of reach."""
+    found = (
+        access.visible_tickets(user)
+        .add_columns(SlaPolicy, Escalation)
+        .outerjoin(SlaPolicy, SlaPolicy.id == Ticket.policy_id)
+        # At most one is open for a level: the unique index says so.
+        .outerjoin(
+            Escalation,
+            and_(
+                Escalation.ticket_id == Ticket.id,
+                Escalation.to_level == Ticket.tier_level,
+                Escalation.ended_at.is_(None),
+            ),
+        )
+        .where(Ticket.number == number)
+        .options(
+            joinedload(Ticket.branch),
+            joinedload(Ticket.assignee),
+            joinedload(Ticket.customer).joinedload(Customer.identities),
+            selectinload(Ticket.tags),
+        )
+    )
+    row = db.session.execute(found).unique().one_or_none()
+    if row is None:
+        raise NotFound("There is no such ticket within your reach.")
+    return Found(*row)
+
+
+def thread_of(ticket: Ticket, *, before: int | None = None, size: int = MESSAGES_AT_ONCE) -> Thread:
+    """The newest messages of the ticket, or those before the message of that id. Two statements."""
+    found = _with_bodies().where(Message.ticket_id == ticket.id)
+    if before is not None:
+        border = select(Message.created_at).where(Message.id == before, Message.ticket_id == ticket.id)
+        edge = border.scalar_subquery()
+        found = found.where(
+            or_(Message.created_at < edge, and_(Message.created_at == edge, Message.id < before))
+        )
+    newest_first = found.order_by(Message.created_at.desc(), Message.id.desc()).limit(size + 1)
+    rows = db.session.execute(newest_first).all()
+    shown = rows[:size][::-1]
+    files = _attachments_of([row[0].id for row in shown])
+    said = (Said(message, Body(*body), files.get(message.id, ())) for message, *body in shown)
+    return Thread(tuple(said), has_older=len(rows) > size)
+
+
+def facts_of(ticket: Ticket) -> list[Fact]:
+    """Everything that happened to the ticket, in its order. One statement."""
+    found = (
+        select(
+            Event.id,
+            Event.kind,
+            Event.occurred_at,
+            Event.actor_id,
+            User.first_name,
+            User.last_name,
+            Event.actor_kind,
+            Event.message_id,
+            Event.data,
+        )
+        .outerjoin(User, User.id == Event.actor_id)
+        .where(Event.ticket_id == ticket.id)
+        .order_by(Event.occurred_at, Event.id)
+    )
+    return [
+        Fact(id_, kind, at, actor_id, f"{first or ''} {last or ''}".strip(), actor_kind, message_id, data)
+        for id_, kind, at, actor_id, first, last, actor_kind, message_id, data in db.session.execute(found)
+    ]
+
+
+def standing_of(found: Found, facts: list[Fact], at: datetime) -> Standing:
+    """Clocks and path from the facts that the page has read already. Reads the calendar and the tiers."""
+    ticket, policy = found.ticket, found.policy
+    calendar = sla.calendar_of(ticket.branch_id)
+    clocks: list[sla_rules.ClockView] = []
+    if policy is not None:
+        happened = [sla_rules.TicketEvent(fact.kind, fact.at, fact.data) for fact in facts]
+        clocks = sla_rules.compute_clocks(happened, sla.policy_rule(policy), calendar, at)
+    path = escalation_rules.escalation_path(escalation.facts_of(ticket), clocks, calendar)
+    return Standing(tuple(clocks), path, str(policy) if policy else "")
+
+
+def other_tickets_of(user: User, ticket: Ticket) -> list[Ticket]:
+    """The customer's latest other tickets within the person's reach."""
+    found = (
+        access.visible_tickets(user)
+        .where(Ticket.customer_id == ticket.customer_id, Ticket.id != ticket.id)
+        .order_by(Ticket.last_activity_at.desc(), Ticket.id.desc())
+        .limit(OTHER_TICKETS)
+    )
+    return list(db.session.scalars(found))
+
+
+def newer_than(ticket: Ticket, message_id: int, user: User) -> list[Said]:
+    """What others have said to or from the customer since that message, oldest first."""
+    found = _with_bodies().where(
+        Message.ticket_id == ticket.id,
+        Message.id > message_id,
+        Message.direction != "note",
+        or_(Message.author_id.is_(None), Message.author_id != user.id),
+    )
+    rows = db.session.execute(found.order_by(Message.id).limit(MESSAGES_AT_ONCE)).all()
+    files = _attachments_of([row[0].id for row in rows])
+    return [Said(message, Body(*body), files.get(message.id, ())) for message, *body in rows]
+
+
+def _with_bodies() -> Select[Any]:
+    html_length, text_length = func.length(Message.html), func.length(Message.text)
+    return select(
+        Message,
+        case((html_length <= INLINE_LETTERS, Message.html), else_=""),
+        html_length,
+        case((html_length == 0, func.left(Message.text, literal_column(str(TEXT_LETTERS)))), else_=""),
+        text_length,
+        or_(Message.quoted_text != "", Message.quoted_html != ""),
+    ).options(joinedload(Message.author).load_only(User.id, User.first_name, User.last_name))
+
+
+def _attachments_of(message_ids: list[int]) -> dict[int, tuple[Attachment, ...]]:
+    if not message_ids:
+        return {}
+    found = select(Attachment).where(Attachment.message_id.in_(message_ids)).order_by(Attachment.id)
+    files: dict[int, tuple[Attachment, ...]] = {}
+    for attachment in db.session.scalars(found):
+        assert attachment.message_id is not None
+        files[attachment.message_id] = (*files.get(attachment.message_id, ()), attachment)
+    return files

@@ -1,0 +1,144 @@
+"""Tickets as the rows of a list."""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flask import url_for
+
+from portal.models import Ticket
+from portal.rules import lifecycle
+from portal.rules.sla import CLOCK_LABELS
+from portal.views.console import words
+from portal.views.console.filters import AT_RISK_MINUTES, TicketFilter
+from portal.views.console.presence import Present
+from portal.views.console.words import Reader
+
+MOST_TAGS = 2
+
+
+@dataclass(frozen=True)
+class Chip:
+    """Which clock, how long, and how worried to be: "", "warn" or "late". The moments let the page count on."""
+
+    word: str
+    text: str
+    tone: str
+    title: str
+    due_at: str = ""
+    warn_at: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a list shows of one ticket; two rows that look the same have the same `mark`."""
+
+    number: int
+    url: str
+    customer: str
+    subject: str
+    snippet: str
+    is_ours: bool
+    is_unread: bool
+    chip: Chip | None
+    channel: str
+    channel_label: str
+    branch: str
+    tier: str
+    assignee: str
+    status: str
+    priority: str
+    tags: tuple[str, ...]
+    more_tags: str
+    activity: str
+    activity_exactly: str
+    present: tuple[Present, ...]
+
+    @property
+    def mark(self) -> str:
+        return f"{zlib.crc32(repr(self).encode()):x}"
+
+
+def rows_of(
+    tickets: Sequence[Ticket],
+    wanted: TicketFilter,
+    reader: Reader,
+    *,
+    presence: Mapping[int, tuple[Present, ...]] | None = None,
+    shows_branch: bool = False,
+) -> list[Row]:
+    """The rows of these tickets, whose branch, customer, assignee and tags are loaded."""
+    args = wanted.to_args()
+    return [
+        _row(ticket, args, reader, (presence or {}).get(ticket.id, ()), shows_branch) for ticket in tickets
+    ]
+
+
+def chip_of(ticket: Ticket, reader: Reader) -> Chip | None:
+    """The clock that a list shows: the one due soonest, that it is paused, or none."""
+    if ticket.status not in lifecycle.OPEN_STATUSES:
+        return None
+    if ticket.next_due_at is None or ticket.next_due_kind is None:
+        if not ticket.is_paused:
+            return None
+        return Chip("", "paused", "", "The clocks stand still while we wait on the customer.")
+    seconds = (ticket.next_due_at - reader.at).total_seconds()
+    return Chip(
+        word=words.SHORT_CLOCKS[ticket.next_due_kind],
+        text=words.countdown(seconds),
+        tone=tone_of(ticket.next_due_at, reader.at),
+        title=_chip_title(ticket, reader, seconds),
+        due_at=ticket.next_due_at.isoformat(),
+        warn_at=(ticket.next_due_at - timedelta(minutes=AT_RISK_MINUTES)).isoformat(),
+    )
+
+
+def tone_of(due_at: datetime, at: datetime) -> str:
+    """late once it is due, warn within the last hour before."""
+    seconds = (due_at - at).total_seconds()
+    if seconds < 0:
+        return "late"
+    return "warn" if seconds <= AT_RISK_MINUTES * 60 else ""
+
+
+def _chip_title(ticket: Ticket, reader: Reader, seconds: float) -> str:
+    assert ticket.next_due_at is not None
+    label = CLOCK_LABELS[ticket.next_due_kind or ""]
+    when = reader.moment(ticket.next_due_at)
+    if seconds < 0:
+        return f"{label} was due {when}: {words.span(seconds)} late"
+    return f"{label} due {when}: {words.span(seconds)} left"
+
+
+def _row(
+    ticket: Ticket,
+    args: Mapping[str, str],
+    reader: Reader,
+    present: tuple[Present, ...],
+    shows_branch: bool,
+) -> Row:
+    tags = [tag.name for tag in ticket.tags]
+    is_usual = ticket.status in ("new", "open")
+    return Row(
+        number=ticket.number,
+        url=url_for("console.ticket", number=ticket.number, **args),
+        customer=words.person(ticket.customer.name),
+        subject=ticket.subject or "(no subject)",
+        snippet=ticket.snippet,
+        is_ours=ticket.is_last_message_ours,
+        is_unread=ticket.unread_since is not None,
+        chip=chip_of(ticket, reader),
+        channel=ticket.channel_kind,
+        channel_label=words.CHANNELS.get(ticket.channel_kind, ticket.channel_kind),
+        branch=ticket.branch.name if shows_branch else "",
+        tier=f"Tier {ticket.tier_level}" if ticket.tier_level > 1 else "",
+        assignee=reader.name(ticket.assignee, "unassigned").replace("You", "you"),
+        status="" if is_usual else lifecycle.label(ticket.status),
+        priority=words.PRIORITIES[ticket.priority] if ticket.priority in ("high", "urgent") else "",
+        tags=tuple(tags[:MOST_TAGS]),
+        more_tags=", ".join(tags[MOST_TAGS:]),
+        activity=reader.moment(ticket.last_activity_at),
+        activity_exactly=reader.exactly(ticket.last_activity_at),
+        present=tuple(person for person in present if person.user_id != reader.user_id),
+    )

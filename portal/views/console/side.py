@@ -1,0 +1,208 @@
+"""What matters about a ticket: its customer, its clocks, where it goes next, its details."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flask import url_for
+
+from portal import access
+from portal.models import Escalation, Ticket, User
+from portal.rules import lifecycle
+from portal.rules.escalation import PathStep
+from portal.rules.sla import CLOCK_LABELS, ClockView
+from portal.services import sla
+from portal.views.console import reading, words
+from portal.views.console.reading import Found, Standing
+from portal.views.console.words import Reader
+
+IDENTITY_LABELS = {"email": "E-mail", "phone": "Phone", "telegram": "Telegram", "chat": "Chat"}
+MOST_NAMES = 3
+
+
+@dataclass(frozen=True)
+class ClockLine:
+    """A clock with its bar: how much of the target is used, in words and in percent of the bar."""
+
+    label: str
+    value: str
+    percent: int
+    tone: str
+    title: str
+    has_bar: bool
+
+
+@dataclass(frozen=True)
+class Step:
+    """A tier of the path: `state` is passed, here, next or later."""
+
+    name: str
+    state: str
+    says: str
+
+
+@dataclass(frozen=True)
+class OtherTicket:
+    """Another ticket of the customer."""
+
+    number: int
+    subject: str
+    status: str
+    url: str
+    moment: str
+    is_open: bool
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch of a clock's life: when, why, and how much of it counted."""
+
+    began: str
+    ended: str
+    reason: str
+    counted: str
+    is_running: bool
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A clock with the stretches that add up to its figure."""
+
+    label: str
+    says: str
+    target: str
+    elapsed: str
+    policy: str
+    tone: str
+    stretches: tuple[Stretch, ...]
+
+
+@dataclass(frozen=True)
+class Side:
+    """Everything in the side column."""
+
+    identities: tuple[tuple[str, str], ...]
+    others: tuple[OtherTicket, ...]
+    clocks: tuple[ClockLine, ...]
+    policy: str
+    steps: tuple[Step, ...]
+    may_escalate: bool
+    open_escalation: Escalation | None
+    higher: tuple[tuple[int, str], ...]
+    opened: str
+    opened_exactly: str
+
+
+def side_of(found: Found, standing: Standing, user: User, reader: Reader) -> Side:
+    """The side column of that ticket for that person."""
+    ticket = found.ticket
+    higher = tuple((step.level, step.name) for step in standing.path if step.level > ticket.tier_level)
+    is_open = ticket.status in lifecycle.OPEN_STATUSES
+    return Side(
+        identities=tuple(
+            (IDENTITY_LABELS[identity.kind], identity.address) for identity in ticket.customer.identities
+        ),
+        others=_others(reading.other_tickets_of(user, ticket), reader),
+        clocks=_clock_lines(standing.clocks, reader),
+        policy=standing.policy,
+        steps=tuple(_step(step, ticket, reader) for step in standing.path),
+        may_escalate=bool(higher) and is_open and may_change(user),
+        open_escalation=found.escalation if ticket.tier_level > 1 else None,
+        higher=higher,
+        opened=reader.moment(ticket.created_at),
+        opened_exactly=reader.exactly(ticket.created_at),
+    )
+
+
+def may_change(user: User) -> bool:
+    """Whether the person may do more than look."""
+    return bool(access.role_names(user) & access.MAY_CHANGE_TICKETS)
+
+
+def explanations_of(ticket: Ticket, reader: Reader) -> list[Explanation]:
+    """Every clock of the ticket with the stretches of time that make its figure."""
+    return [
+        Explanation(
+            label=explained.label + (f", {explained.clock.cycle}." if explained.clock.cycle > 1 else ""),
+            says=explained.clock.reason,
+            target=words.span(explained.clock.target_seconds),
+            elapsed=words.span(explained.clock.elapsed_seconds),
+            policy=explained.policy,
+            tone="late" if explained.clock.is_breached else "",
+            stretches=tuple(
+                Stretch(
+                    began=reader.moment(interval.started_at),
+                    ended=reader.moment(interval.ended_at) if interval.ended_at else "now",
+                    reason=interval.reason,
+                    counted=words.span(interval.elapsed_seconds) if interval.is_running else "–",
+                    is_running=interval.is_running,
+                )
+                for interval in explained.intervals
+            ),
+        )
+        for explained in sla.explain(ticket)
+    ]
+
+
+def _clock_lines(clocks: Sequence[ClockView], reader: Reader) -> tuple[ClockLine, ...]:
+    """The newest clock of each kind; an answer that is no longer owed is left out."""
+    newest = {clock.kind: clock for clock in clocks}
+    shown = [clock for clock in newest.values() if clock.state != "cancelled"]
+    if any(clock.kind == "next_response" for clock in shown):
+        shown = [clock for clock in shown if clock.kind != "first_response" or clock.stopped_at is None]
+    return tuple(_clock_line(clock, reader) for clock in shown)
+
+
+def _clock_line(clock: ClockView, reader: Reader) -> ClockLine:
+    left = clock.target_seconds - clock.elapsed_seconds
+    is_warned = clock.warn_at is not None and clock.warn_at <= reader.at
+    tone = "late" if clock.is_breached else "warn" if is_warned and clock.stopped_at is None else ""
+    if clock.stopped_at is not None:
+        value = f"{'met late' if clock.is_breached else 'met'} after {words.span(clock.elapsed_seconds)}"
+    elif clock.is_breached:
+        value = f"{words.span(left)} late"
+    elif not clock.is_running:
+        value = f"paused, {words.span(left)} left"
+    else:
+        value = f"{words.span(left)} left"
+    due = f"due {reader.moment(clock.due_at)}" if clock.due_at and clock.stopped_at is None else ""
+    return ClockLine(
+        label=CLOCK_LABELS[clock.kind],
+        value=value,
+        percent=min(clock.percent, 100),
+        tone=tone if clock.stopped_at is None or clock.is_breached else "",
+        title=" · ".join(part for part in (clock.reason, due) if part),
+        has_bar=clock.stopped_at is None,
+    )
+
+
+def _step(step: PathStep, ticket: Ticket, reader: Reader) -> Step:
+    return Step(name=step.name, state=step.state, says=_step_says(step, ticket, reader))
+
+
+def _step_says(step: PathStep, ticket: Ticket, reader: Reader) -> str:
+    names = ", ".join(step.who[:MOST_NAMES]) + (
+        f" and {len(step.who) - MOST_NAMES} more" if len(step.who) > MOST_NAMES else ""
+    )
+    if step.state == "here":
+        who = reader.name(ticket.assignee, "nobody yet").replace("You", "you")
+        is_picked_up = ticket.assignee_id is not None and ticket.picked_up_at is not None
+        since = f", since {reader.moment(ticket.picked_up_at).removeprefix('Today ')}" if is_picked_up else ""
+        return who + since
+    if step.state == "next" and step.at is not None:
+        when = reader.moment(step.at).removeprefix("Today ")
+        return " · ".join(part for part in (f"at {when} {step.unless}".strip(), names) if part)
+    return names or "nobody on this level yet"
+
+
+def _others(tickets: Sequence[Ticket], reader: Reader) -> tuple[OtherTicket, ...]:
+    return tuple(
+        OtherTicket(
+            number=ticket.number,
+            subject=ticket.subject or "(no subject)",
+            status=lifecycle.label(ticket.status),
+            url=url_for("console.ticket", number=ticket.number),
+            moment=reader.moment(ticket.last_activity_at),
+            is_open=ticket.status in lifecycle.OPEN_STATUSES,
+        )
+        for ticket in tickets
+    )

@@ -1,0 +1,181 @@
+"""The ticket page: what was said, what matters about it, and the list it was chosen from."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import render_template, request, url_for
+
+from portal import access
+from portal.errors import UserFault
+from portal.errors_pages import wants_partial
+from portal.models import Message, Ticket, User
+from portal.models.branch import PRIORITIES
+from portal.models.ticket import TICKET_TYPES
+from portal.rules import lifecycle
+from portal.services import assignment, tickets
+from portal.views.console import facts, lists, presence, reading, words
+from portal.views.console.blueprint import ID, blueprint, person
+from portal.views.console.filters import TicketFilter
+from portal.views.console.queue import wanted_list
+from portal.views.console.rows import chip_of
+from portal.views.console.side import explanations_of, may_change, side_of
+from portal.views.console.timeline import due_line, timeline_of
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What stands in the composer: the person's words, kept through every refusal."""
+
+    tab: str = "reply"
+    html: str = ""
+    note: str = ""
+    to: str = ""
+    cc: str = ""
+    seen: int = 0
+    attachment_keys: tuple[str, ...] = ()
+
+
+@blueprint.get(f"/tickets/<{ID}:number>")
+def ticket(number: int) -> Any:
+    user = person()
+    before = request.args.get("before", type=int)
+    if before is not None and wants_partial():
+        return older_entries(user, number, before)
+    context = page_of(user, number, is_looked_at=True, before=before)
+    page = "console/_ticket.html" if wants_partial() else "console/ticket.html"
+    return render_template(page, **context)
+
+
+@blueprint.get(f"/tickets/<{ID}:number>/parts")
+def ticket_parts(number: int) -> str:
+    """What changes by itself on an open ticket: header, timeline and side, as the page has them."""
+    is_looked_at = request.args.get("looking") == "1"
+    context = page_of(person(), number, is_looked_at=is_looked_at, has_composer=False)
+    return render_template("console/ticket_parts.html", **context)
+
+
+@blueprint.get(f"/tickets/<{ID}:number>/clocks")
+def explain_clocks(number: int) -> str:
+    found = access.access_ticket_by_number(person(), number)
+    explanations = explanations_of(found, words.reader())
+    return piece(
+        "console/_clocks.html", "How these figures come about", ticket=found, explanations=explanations
+    )
+
+
+@blueprint.get(f"/tickets/<{ID}:number>/history")
+def history(number: int) -> str:
+    found = access.access_ticket_by_number(person(), number)
+    lines = facts.history_of(reading.facts_of(found), words.reader())
+    return piece("console/_history.html", f"History of #{number}", ticket=found, lines=lines)
+
+
+@blueprint.get(f"/tickets/<{ID}:number>/choices")
+def choices(number: int) -> dict[str, Any]:
+    """To whom and whereto the ticket can go: asked for when somebody is about to choose."""
+    found = access.access_ticket_by_number(person(), number)
+    return {
+        "assignee": [
+            {"value": user.id, "label": str(user) + (f" · Tier {level}" if level > 1 else "")}
+            for user, level in assignment.members_of(found.branch_id)
+        ],
+        "branch": [{"value": branch.id, "label": branch.name} for branch in lists.active_branches()],
+    }
+
+
+def piece(template: str, heading: str, **context: Any) -> str:
+    """A piece of the page: alone for a script that asked for it, else as a page of its own."""
+    if wants_partial():
+        return render_template(template, **context)
+    return render_template("console/alone.html", piece=template, heading=heading, **context)
+
+
+def page_of(
+    user: User,
+    number: int,
+    *,
+    is_looked_at: bool,
+    draft: Draft | None = None,
+    before: int | None = None,
+    has_composer: bool = True,
+) -> dict[str, Any]:
+    """What the templates of the ticket page need. Marks the ticket as looked at, where a person of the desk does so."""
+    found = reading.ticket_of(user, number)
+    is_new = found.ticket.unread_since is not None or found.ticket.first_viewed_at is None
+    if is_looked_at and is_new and may_change(user):
+        tickets.mark_viewed(found.ticket, user)
+        found = reading.ticket_of(user, number)
+    reader = words.reader()
+    thread = reading.thread_of(found.ticket, before=before)
+    happened = reading.facts_of(found.ticket)
+    standing = reading.standing_of(found, happened, reader.at)
+    timeline = timeline_of(found.ticket, thread, happened, reader)
+    wanted = _wanted_beside()
+    context: dict[str, Any] = {
+        "ticket": found.ticket,
+        "header": _header(found.ticket, reader),
+        "timeline": timeline,
+        "due": due_line(standing, reader),
+        "side": side_of(found, standing, user, reader),
+        "may_change": may_change(user),
+        "wanted": wanted,
+        "list_url": url_for("console.queue_list", **wanted.to_args(), current=number),
+        "queue_url": url_for("console.queue", **wanted.to_args()),
+        "present": presence.of_tickets([found.ticket.id]).get(found.ticket.id, ()),
+        "reader": reader,
+        "words": words,
+        "lifecycle": lifecycle,
+        "priorities": {name: words.PRIORITIES[name] for name in PRIORITIES},
+        "types": {name: words.TYPES[name] for name in TICKET_TYPES},
+    }
+    if has_composer:
+        context["draft"] = draft or new_draft(found.ticket, thread, timeline.seen_message_id)
+    return context
+
+
+def older_entries(user: User, number: int, before: int) -> str:
+    """The entries that come before the message of that id."""
+    found = access.access_ticket_by_number(user, number)
+    border = access.access_message(user, before)
+    thread = reading.thread_of(found, before=before)
+    timeline = timeline_of(found, thread, reading.facts_of(found), words.reader(), until=border.created_at)
+    return render_template("console/_older.html", ticket=found, timeline=timeline)
+
+
+def new_draft(found: Ticket, thread: reading.Thread, seen: int) -> Draft:
+    """An empty answer to whoever wrote last."""
+    said = [each.message for each in thread.said if each.message.direction != "note"]
+    return Draft(
+        tab="note" if request.args.get("compose") == "note" else "reply",
+        to=", ".join(_answer_to(found, said[-1] if said else None)),
+        seen=seen,
+    )
+
+
+def _answer_to(found: Ticket, last: Message | None) -> list[str]:
+    """As services.replies does without being told: whoever wrote last, else the customer."""
+    if last is not None and last.direction == "in":
+        people = last.reply_to or [{"address": last.from_address}]
+        addresses = [person["address"] for person in people if "@" in person.get("address", "")]
+        if addresses:
+            return addresses
+    if last is not None and last.direction == "out" and last.to:
+        return [person["address"] for person in last.to]
+    return [identity.address for identity in found.customer.identities if identity.kind == "email"][:1]
+
+
+def _header(found: Ticket, reader: words.Reader) -> dict[str, Any]:
+    return {
+        "assignee": reader.name(found.assignee, "nobody").replace("You", "you"),
+        "statuses": lifecycle.choices(found.status),
+        "chip": chip_of(found, reader),
+        "is_mine": found.assignee_id == reader.user_id,
+    }
+
+
+def _wanted_beside() -> TicketFilter:
+    """The list that the ticket was chosen from; a damaged address costs the list, not the ticket."""
+    try:
+        return wanted_list()
+    except UserFault:
+        return TicketFilter(view="open")

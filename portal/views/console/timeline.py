@@ -1,0 +1,296 @@
+"""The conversation: messages, notes and what happened between them, in one line of time."""
+
+import zlib
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import current_app, url_for
+from markupsafe import Markup
+
+from portal.models import Message, Ticket
+from portal.views.console import bodies, facts, words
+from portal.views.console.facts import Line
+from portal.views.console.reading import TEXT_LETTERS, Fact, Said, Standing, Thread
+from portal.views.console.words import Reader
+
+SHOWN_IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+_DELIVERY = {
+    "queued": ("Waiting to be sent", ""),
+    "sending": ("On its way", ""),
+    "deferred": ("Not taken yet, will be tried again", "warn"),
+    "failed": ("Not delivered", "late"),
+    "bounced": ("Came back undelivered", "late"),
+    "cancelled": ("Taken back, not sent", "warn"),
+}
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a message as it is shown."""
+
+    name: str
+    size: str
+    url: str
+    is_picture: bool
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A message or note as it is shown: one of `own_html`, `frame`, `frame_url` and `text` holds its words."""
+
+    key: str
+    direction: str
+    author: str
+    initials: str
+    addressed: str
+    copies: str
+    time: str
+    exactly: str
+    channel: str
+    own_html: Markup | None
+    frame: str
+    frame_url: str
+    text: Markup
+    is_cut: bool
+    whole_url: str
+    quote_url: str
+    pictures_url: str
+    files: tuple[File, ...]
+    why: str
+    raw_url: str
+    delivery: str
+    delivery_tone: str
+    label: str
+    cancel_url: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing of the timeline: a letter, a line, or the line that says what comes next."""
+
+    at: datetime
+    key: str
+    letter: Letter | None = None
+    line: Line | None = None
+
+    @property
+    def mark(self) -> str:
+        """Two entries that look the same have the same mark: the page keeps what it already shows."""
+        return f"{zlib.crc32(repr((self.letter, self.line)).encode()):x}"
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Entries, oldest first, where to get older ones, and the newest message that the page shows."""
+
+    entries: tuple[Entry, ...]
+    older_url: str
+    seen_message_id: int
+
+
+def timeline_of(
+    ticket: Ticket, thread: Thread, happened: Sequence[Fact], reader: Reader, *, until: datetime | None = None
+) -> Timeline:
+    """Messages and facts together. With older messages left out, the facts between those are left out too."""
+    since = thread.said[0].message.created_at if thread.said and thread.has_older else None
+    templates = {
+        fact.message_id: str(fact.data.get("name", "")) for fact in happened if fact.kind == "template_sent"
+    }
+    letters = [
+        Entry(
+            each.message.created_at,
+            f"message-{each.message.id}",
+            letter=_letter(ticket, each, templates, reader),
+        )
+        for each in thread.said
+    ]
+    within = [
+        fact
+        for fact in happened
+        if (since is None or fact.at >= since) and (until is None or fact.at < until)
+    ]
+    entries = sorted([*letters, *_lines(within, letters, reader)], key=lambda entry: entry.at)
+    return Timeline(
+        entries=tuple(entries),
+        older_url=_older_url(ticket, thread),
+        seen_message_id=max((each.message.id for each in thread.said), default=0),
+    )
+
+
+def due_line(standing: Standing, reader: Reader) -> tuple[str, str]:
+    """What comes next by itself and how worried to be: the sentence at the end of the timeline, or ""."""
+    running = [clock for clock in standing.clocks if clock.is_running and clock.due_at]
+    if not running:
+        return "", ""
+    clock = min(running, key=lambda each: each.due_at or reader.at)
+    assert clock.due_at is not None
+    label = {"first_response": "First response", "next_response": "Next response"}.get(
+        clock.kind, "Resolution"
+    )
+    seconds = (clock.due_at - reader.at).total_seconds()
+    sentence = (
+        f"{label} due in {words.span(seconds)}" if seconds >= 0 else f"{label} is {words.span(seconds)} late"
+    )
+    step = next((step for step in standing.path if step.state == "next" and step.at), None)
+    if step is not None and step.at is not None and step.at > reader.at:
+        sentence += f" · goes to {step.name} {_at(step.at, reader)} {step.unless}".rstrip()
+    tone = "late" if seconds < 0 else "warn" if clock.warn_at and clock.warn_at <= reader.at else ""
+    return sentence, tone
+
+
+def _at(moment: datetime, reader: Reader) -> str:
+    said = reader.moment(moment)
+    return f"at {said.removeprefix('Today ')}" if said.startswith("Today ") else said
+
+
+def _lines(within: Sequence[Fact], letters: Sequence[Entry], reader: Reader) -> list[Entry]:
+    """The facts as lines, joined only where no letter stands between them."""
+    borders = sorted(entry.at for entry in letters)
+    groups: list[list[Fact]] = []
+    last_border = -1
+    for fact in within:
+        border = bisect_right(borders, fact.at)
+        if border != last_border:
+            groups.append([])
+        groups[-1].append(fact)
+        last_border = border
+    return [
+        Entry(line.fact.at, f"fact-{line.key}", line=line)
+        for group in groups
+        for line in facts.lines_of(group, reader)
+    ]
+
+
+def _letter(ticket: Ticket, said: Said, templates: dict[int | None, str], reader: Reader) -> Letter:
+    message, body = said.message, said.body
+    is_ours = message.direction != "in"
+    author = _author(message, reader)
+    delivery, tone = (
+        _DELIVERY.get(message.delivery_state, ("", "")) if message.direction == "out" else ("", "")
+    )
+    shown_in = _ways_of_showing(message, said)
+    return Letter(
+        key=f"message-{message.id}",
+        direction=message.direction,
+        author=author,
+        initials=words.initials(str(message.author) if message.author else author),
+        addressed=_addressed(message),
+        copies=_names(message.cc),
+        time=reader.moment(message.created_at),
+        exactly=reader.exactly(message.created_at),
+        channel=words.CHANNELS.get(message.channel_kind, "") if message.direction != "note" else "",
+        is_cut=body.html_length == 0 and body.text_length > TEXT_LETTERS,
+        whole_url=url_for("console.body", message_id=message.id),
+        quote_url=url_for("console.body", message_id=message.id, part="quoted") if body.has_quote else "",
+        pictures_url=url_for("console.body", message_id=message.id, pictures=1)
+        if message.has_remote_images
+        else "",
+        files=files_of(said),
+        why=why(ticket, message) if message.direction == "in" else "",
+        raw_url=url_for("console.raw", message_id=message.id) if message.inbox_item_id else "",
+        delivery=delivery,
+        delivery_tone=tone,
+        label=_label(message, is_ours, templates),
+        cancel_url=_cancel_url(message, reader),
+        **shown_in,
+    )
+
+
+def _ways_of_showing(message: Message, said: Said) -> dict[str, Any]:
+    """Our own words stand in the page, a customer's HTML in a frame, plain text as text."""
+    body = said.body
+    shown: dict[str, Any] = {"own_html": None, "frame": "", "frame_url": "", "text": Markup("")}
+    if body.html_length == 0:
+        shown["text"] = bodies.paragraphs(body.text)
+    elif message.direction != "in" and body.html:
+        # Sanitised when it was stored; written at this desk.
+        shown["own_html"] = Markup(body.html)  # noqa: S704
+    elif body.html:
+        shown["frame"] = bodies.document(body.html, said.attachments)
+    else:
+        shown["frame_url"] = url_for("console.body", message_id=message.id)
+    return shown
+
+
+def files_of(said: Said) -> tuple[File, ...]:
+    """The files to list; pictures that the text itself shows are left out."""
+    return tuple(
+        File(
+            name=attachment.name or "File without a name",
+            size=words.size(attachment.size_bytes),
+            url=bodies.file_url(attachment),
+            is_picture=attachment.content_type in SHOWN_IMAGES,
+        )
+        for attachment in said.attachments
+        if not (attachment.is_inline and attachment.content_id and said.body.html_length)
+    )
+
+
+def why(ticket: Ticket, message: Message) -> str:
+    """Why a customer's message stands here, in the words of the rules that decided it."""
+    evidence = message.thread_evidence or {}
+    reason = str(evidence.get("reason") or "").rstrip(".")
+    if message.thread_rule in ("new", "follow_up", ""):
+        opened = "new ticket – no reference to an earlier message" if message.thread_rule == "new" else reason
+        return " · ".join(part for part in (opened, _route_of(ticket)) if part)
+    return reason[:1].lower() + reason[1:]
+
+
+def _route_of(ticket: Ticket) -> str:
+    rules = (ticket.route.get("evidence") or {}).get("rules") or []
+    chosen = next((rule for rule in rules if rule.get("id") == ticket.route.get("rule_id")), None)
+    if ticket.route.get("rule") == "routing_rule" and chosen:
+        return f"routed by rule “{chosen['name']}”"
+    reason = str(ticket.route.get("reason") or "").rstrip(".")
+    return reason[:1].lower() + reason[1:]
+
+
+def _author(message: Message, reader: Reader) -> str:
+    if message.direction == "in":
+        return words.person(message.from_name, message.from_address)
+    if message.author is not None:
+        return reader.name(message.author)
+    return message.from_name or "Portal"
+
+
+def _addressed(message: Message) -> str:
+    if message.direction == "note":
+        return "note to colleagues"
+    names = _names(message.to)
+    return f"to {names}" if names else ""
+
+
+def _names(people: Sequence[dict[str, str]]) -> str:
+    shown = [person.get("address") or person.get("name", "") for person in people[:3]]
+    more = f" and {len(people) - 3} more" if len(people) > 3 else ""
+    return ", ".join(name for name in shown if name) + more
+
+
+def _label(message: Message, is_ours: bool, templates: dict[int | None, str]) -> str:
+    if message.is_bounce:
+        return "Bounce"
+    if message.is_auto_reply:
+        return "Automatic reply"
+    if message.is_automatic:
+        return "Sent by Portal"
+    name = templates.get(message.id)
+    return f"Template “{name}”" if is_ours and name else ""
+
+
+def _cancel_url(message: Message, reader: Reader) -> str:
+    """Where a reply that still waits can be taken back by whoever wrote it."""
+    seconds = current_app.config["SETTINGS"].undo_seconds
+    waits = message.direction == "out" and message.delivery_state == "queued"
+    is_young = reader.at - message.created_at < timedelta(seconds=seconds)
+    if waits and is_young and message.author_id == reader.user_id:
+        return url_for("console.cancel_sending", message_id=message.id)
+    return ""
+
+
+def _older_url(ticket: Ticket, thread: Thread) -> str:
+    if not thread.has_older:
+        return ""
+    return url_for("console.ticket", number=ticket.number, before=thread.said[0].message.id)

@@ -224,7 +224,9 @@ def _access_one(user: User, found: Select[Any], *, for_change: bool = False, nou
 
 
 def _load_memberships(user_id: int) -> dict[int, BranchMembership]:
-    places = db.session.scalars(select(BranchMembership).where(BranchMembership.user_id == user_id))
+    # The scope of a request is made of these: asking for it here would ask for them twice.
+    found = select(BranchMembership).where(BranchMembership.user_id == user_id)
+    places = db.session.scalars(found.execution_options(is_unscoped=True))
     return {place.branch_id: place for place in places}
 
 

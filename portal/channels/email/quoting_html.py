@@ -131,7 +131,6 @@ class _Reader:
         self.page.chunks.append(_Chunk(self.index, len(self.page.lines)))
         self.index += 1
         self.line_state = self.line_state or self.state
-        self.words.append(f"[{(element.get('alt') or 'image')[:80]}]" if element.get("alt") else "")
 
     def _text(self, text: str | None) -> None:
         self.page.chunks.append(_Chunk(self.index, len(self.page.lines)))
@@ -143,8 +142,7 @@ class _Reader:
     def _break(self) -> None:
         words = " ".join("".join(self.words).split())
         state = self.line_state or self.state
-        raw = f"{'> ' * state.depth}{words}" if words else ""
-        self.page.lines.append(Line(raw, words, state.depth, state.mark))
+        self.page.lines.append(Line(words, words, state.depth, state.mark))
         self.words, self.line_state = [], None
 
 

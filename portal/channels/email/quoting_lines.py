@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
+from portal.channels.email import attributions
 from portal.channels.email import reply_marks as marks
 
 NEW, QUOTED, SIGNATURE = "new", "quoted", "signature"
 
 _LONGEST_SIGNATURE = 15
-_MOST_ATTRIBUTION_LINES = 4
 _MOST_HEADER_LINES = 12
 
 
@@ -33,17 +33,22 @@ class Line:
 
 
 def text_lines(text: str) -> list[Line]:
-    """The lines of a plain text."""
-    return [_text_line(raw) for raw in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    """The lines of a plain text; a line that the answer shares with an attribution becomes two."""
+    raws = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines: list[Line] = []
+    for raw, below in zip(raws, [*raws[1:], ""], strict=True):
+        cut = attributions.shared_line_at(raw) if below.startswith(">") and not raw.startswith(">") else 0
+        lines.extend([_text_line(raw[:cut]), _text_line(raw[cut:])] if cut else [_text_line(raw)])
+    return lines
 
 
 def _text_line(raw: str) -> Line:
     words = raw.strip()
     depth = 0
     sign = words[:1]
-    if sign in {">", "|", "＞"} or words.startswith("&gt;"):
-        stripped = words.lstrip(">＞| ") if sign != "&" else words.replace("&gt;", "").strip()
-        depth = max(1, sum(character in ">＞|" for character in words[: len(words) - len(stripped)]))
+    if sign in {">", "＞"} or words.startswith("&gt;"):
+        stripped = words.lstrip(">＞ ") if sign != "&" else words.replace("&gt;", "").strip()
+        depth = max(1, sum(character in ">＞" for character in words[: len(words) - len(stripped)]))
         words = stripped
     return Line(raw, words, depth)
 
@@ -53,10 +58,9 @@ def judge_lines(lines: list[Line]) -> list[str]:
     kinds = [NEW] * len(lines)
     _Judge(lines, kinds).run()
     _mark_signatures(lines, kinds)
-    if not any(kind == NEW and not line.is_empty for line, kind in zip(lines, kinds, strict=True)):
-        if not any(kind == QUOTED for kind in kinds):
-            return [NEW] * len(lines)
-    return kinds
+    if any(kind == NEW and not line.is_empty for line, kind in zip(lines, kinds, strict=True)):
+        return kinds
+    return [NEW] * len(lines)
 
 
 class _Judge:
@@ -66,10 +70,11 @@ class _Judge:
         self.lines = lines
         self.kinds = kinds
         self.is_anything_new = False
+        self.tail = _tail_start(lines)
         self.last_unquoted = max(
             (
-                i
-                for i, line in enumerate(lines)
+                position
+                for position, line in enumerate(lines[: self.tail])
                 if line.words and not line.is_quoted and not marks.DELIMITER_ONLY.match(line.words)
             ),
             default=-1,
@@ -122,22 +127,17 @@ class _Judge:
         end = at
         while end < len(self.lines) and (self.lines[end].mark == "quote" or self.lines[end].is_empty):
             if marks.FORWARD.match(self.lines[end].words[: marks.LONGEST_LINE]):
-                return end
+                return len(self.lines)
             end += 1
         self._hide(at, end)
+        if end < len(self.lines) and self.lines[end].is_quoted:
+            return self._introduced_block(end, end)
         return end
 
     def _after_attribution(self, at: int, length: int) -> int:
         begin = self._next_words(at + length)
         if begin < len(self.lines) and (self.lines[begin].is_quoted or self.lines[begin].mark == "quote"):
-            end = self._block_end(begin)
-            if self._has_forward(begin, min(end, begin + 6)):
-                self.is_anything_new = True
-                return end
-            self._hide(at, at + length)
-            if not self._is_interleaved(end):
-                self._hide(at, end)
-            return end
+            return self._introduced_block(at, begin)
         if self.is_anything_new:
             self._hide(at, len(self.lines))
             return len(self.lines)
@@ -146,18 +146,26 @@ class _Judge:
         self._hide(at, at + length)
         return len(self.lines)
 
+    def _introduced_block(self, at: int, begin: int) -> int:
+        """A quoted block and the attribution before it, which begins at `at`."""
+        end = self._block_end(begin)
+        if self._has_forward(begin, min(end, begin + 6)):
+            self.is_anything_new = True
+            return end
+        self._hide(at, begin if self._is_interleaved(end) else end)
+        return end
+
     def _quoted_block(self, at: int) -> int:
         end = self._block_end(at)
         if self._has_forward(at, min(end, at + 6)):
             self.is_anything_new = True
             return end
-        is_introduced = self._inner_attribution(at) or is_header_block(self.lines, at)
-        is_last = end > self.last_unquoted
-        if is_introduced and (
-            self.is_anything_new or end <= self.last_unquoted or self._inner_attribution(at)
+        is_last = end > self.last_unquoted and self.is_anything_new
+        if (
+            is_last
+            or self._inner_attribution(at)
+            or (self.is_anything_new and is_header_block(self.lines, at))
         ):
-            self._hide(at, end)
-        elif is_last and self.is_anything_new:
             self._hide(at, end)
         return end
 
@@ -174,7 +182,7 @@ class _Judge:
     def _is_interleaved(self, end: int) -> bool:
         """Whether answers stand between the quoted lines: then those are what the answers answer, and stay."""
         state = 0
-        for line in self.lines[end:]:
+        for line in self.lines[end : self.tail]:
             if line.is_empty:
                 continue
             if not line.is_quoted and state in {0, 2}:
@@ -210,45 +218,26 @@ class _Judge:
     def _attribution_length(self, at: int) -> int:
         """How many lines an attribution that begins here takes; 0 when none does."""
         first = self.lines[at]
-        if not marks.MAY_ATTRIBUTE.search(first.words[: marks.LONGEST_LINE]):
-            return self._torn_length(at)
-        joined = ""
-        for length in range(1, _MOST_ATTRIBUTION_LINES + 1):
-            if at + length > len(self.lines):
-                break
-            line = self.lines[at + length - 1]
-            if line.is_empty or (line.depth < first.depth):
-                break
-            joined = (
-                f"{joined} {line.words}".strip()
-                if joined and not joined.endswith("<")
-                else joined + line.words
-            )
-            if len(joined) > marks.LONGEST_LINE:
-                break
-            if marks.ENDS_ATTRIBUTION.search(joined[-40:]) or length == 1:
-                if self._is_attribution(joined, at, length):
+        if attributions.MAY_BEGIN.search(first.words[: marks.LONGEST_LINE]):
+            joined = ""
+            for length, line in enumerate(self.lines[at : at + attributions.MOST_LINES], start=1):
+                if (
+                    line.is_empty
+                    or line.depth < first.depth
+                    or len(joined) + len(line.words) > attributions.LONGEST
+                ):
+                    break
+                joined += line.words if not joined or joined.endswith("<") else f" {line.words}"
+                is_end = length == 1 or attributions.MAY_END.search(joined[-60:])
+                if is_end and attributions.is_attribution(
+                    joined, first.words, is_quoted_below=self._is_quoted_below(at, length)
+                ):
                     return length
-        return self._torn_length(at)
+        return attributions.torn_length([line.words for line in self.lines[at : at + 8]])
 
-    def _is_attribution(self, joined: str, at: int, length: int) -> bool:
-        if any(pattern.match(joined) for pattern in marks.ATTRIBUTIONS):
-            return True
+    def _is_quoted_below(self, at: int, length: int) -> bool:
         below = self._next_words(at + length)
-        is_quoted_below = below < len(self.lines) and self.lines[below].depth > self.lines[at].depth
-        return is_quoted_below and length == 1 and marks.LOOSE_ATTRIBUTION.match(joined) is not None
-
-    def _torn_length(self, at: int) -> int:
-        """Attributions that a mail program spread over lines of their own, with empty ones between."""
-        if not marks.TORN_START.match(self.lines[at].words[: marks.LONGEST_LINE]):
-            return 0
-        for position in range(at + 1, min(at + 8, len(self.lines))):
-            words = self.lines[position].words[: marks.LONGEST_LINE]
-            if marks.TORN_END.match(words):
-                return position - at + 1
-            if words and words not in {"<", ">"} and "@" not in words and "mailto:" not in words:
-                return 0
-        return 0
+        return below < len(self.lines) and self.lines[below].depth > self.lines[at].depth
 
     def _next_words(self, at: int) -> int:
         while at < len(self.lines) and self.lines[at].is_empty and not self.lines[at].is_quoted:
@@ -259,10 +248,24 @@ class _Judge:
         self.kinds[begin:end] = [QUOTED] * (end - begin)
 
 
+def _tail_start(lines: list[Line]) -> int:
+    """Where a signature or a list's footer at the very end begins: what stands there answers nothing."""
+    seen = 0
+    for position in range(len(lines) - 1, -1, -1):
+        line = lines[position]
+        if line.is_quoted or seen > _LONGEST_SIGNATURE:
+            break
+        words = line.words[: marks.LONGEST_LINE]
+        if marks.SIGNATURE_START.match(words) or marks.FOOTER_RULE.match(words):
+            return position
+        seen += not line.is_empty
+    return len(lines)
+
+
 def is_header_block(lines: list[Line], at: int) -> bool:
     """Whether the headers of another mail begin here: "From: … Sent: … Subject: …", in any of our languages."""
     kind, _ = marks.label_kind(lines[at].words)
-    if kind not in {"from", "date", "to", "subject", "reply"}:
+    if kind not in {"from", "sent", "date", "to", "subject", "reply"}:
         return False
     kinds: set[str] = set()
     values = ""
@@ -281,9 +284,10 @@ def is_header_block(lines: list[Line], at: int) -> bool:
                 values += " " + line.words[:200] if misses == 1 else ""
         if misses > 2:
             break
-    if not kinds & {"from", "date"} or len(kinds) < 2:
+    if not kinds & {"from", "sent", "date"} or len(kinds) < 2:
         return False
-    return ("subject" in kinds and len(kinds) >= 3) or "@" in values
+    # "From: Berlin, To: Paris, Date: …" is a journey; a time of sending, a subject or an address makes it a mail.
+    return (bool(kinds & {"subject", "sent"}) and len(kinds) >= 3) or "@" in values
 
 
 def _mark_signatures(lines: list[Line], kinds: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""How mail programs mark what is not new: attributions, header blocks, dividers, signatures, in many languages.
+"""How mail programs mark what is not new: header blocks, dividers, forwards, signatures, in many languages.
 
 Every pattern is applied to one line, or a few joined ones, of bounded length, so that no text costs more than its
 length.
@@ -8,75 +8,13 @@ import re
 
 LONGEST_LINE = 600
 
-_VERBS = (
-    r"wrote|writes|sent|schrieb(?:en)?|geschrieben|schreef|geschreven|a [ée]crit|escribi[óo]|escribe|ha scritto|scrive|scrisse|"
-    r"escreveu|napisał(?:\(a\)|a)?|pisze|skrev|skreiv|kirjoitti|napsal(?:\(a\)|a)?|nap[ií]sal(?:\(a\)|a)?|yazdı|şunları yazdı|"
-    r"написал(?:\(а\)|а)?|пишет|писал(?:\(а\)|а)?|пише|написав|írta|a scris|έγραψε|je napisao|kirjutas|rašė|rakstīja|"
-    r"כתב|كتب|写道|寫道|写信|さんは書きました|さんからのメッセージ|の投稿|のメッセージ|님이 작성|작성|님이 쓴 글|viết"
-)
-_VERB = rf"(?:(?<![^\W_])(?:{_VERBS})(?![^\W_])|写道|寫道|さんは書きました|님이 작성|작성)"
-_INTRO = (
-    r"on|am|le|el|il|op|em|no dia|a|dnia|w dniu|den|d\.|dne|dňa|pe|vào|la|em|på|i|at|в|во|on|em data de|från|由|在|tarihinde|"
-    r"[A-Za-z]{2,3}\.?|за|у"
-)
-_WEEKDAY_OR_MONTH = (
-    r"(?:mon|tue|wed|thu|fri|sat|sun|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mo|di|mi|do|fr|sa|so|lun|mer|jeu|ven|sam|dim|"
-    r"mié|jue|vie|sáb|dom|gio|seg|ter|qua|qui|sex|pon|wt|śr|czw|pt|sob|nie|man|tir|ons|tor|fre|lør|søn|mån|lör|sön|ma|ti|ke|to|pe|la|su|"
-    r"út|st|čt|pá|so|ne|pzt|sal|çar|per|cum|cmt|paz|пн|вт|ср|чт|пт|сб|вс|пон|втор|сред|чет|пят|суб|воск|янв|фев|мар|апр|ма|июн|июл|авг|"
-    r"сен|окт|ноя|дек)"
-)
-_DATE = (
-    r"(?:\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d{4}\s?[年년]|\d{1,2}[-. ]{1,2}(?:de |d')?[^\W\d_]{3,12}\.?[-, ]{1,3}(?:de |del )?\d{2,4}|"
-    r"[^\W\d_]{3,12}\.? \d{1,2},? (?:at )?\d{2,4}|\d{1,2}:\d{2}|\d{1,2} [^\W\d_]{3,12}|\d{1,2}\.\d{2}\b)"
-)
-_ADDRESS = r"[^\s<>\"']{1,80}@[^\s<>\"']{1,80}"
-
-_SHORT_TAIL = r"[\s>*_]{0,5}[::]?[\s>*_-]{0,20}\Z"
-
-# What an attribution looks like, from the first letter of its first line to the end of its last.
-ATTRIBUTIONS = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        # On Mon, 1 Jan 2024 at 10:00, Ann <ann@x> wrote:   Am 03.02.2016 schrieb Max <max@x>:
-        rf"[-*_\s]{{0,20}}(?:{_INTRO})\s.{{0,60}}?{_DATE}.{{0,300}}{_VERB}{_SHORT_TAIL}",
-        rf"[-*_\s]{{0,20}}(?:{_INTRO})\s.{{0,60}}?{_DATE}.{{0,200}}{_VERB}.{{0,200}}[::][\s*_]{{0,5}}\Z",
-        # 20 окт. 2016 г. 19:37 пользователь "…" написал:   понедельник, 6 октября 2014 г. … написал:
-        rf"[-*_\s]{{0,20}}(?:{_WEEKDAY_OR_MONTH}[^\W\d_]{{0,12}}[.,]?\s.{{0,30}}?)?{_DATE}.{{0,300}}{_VERB}{_SHORT_TAIL}",
-        rf"[-*_\s]{{0,20}}{_DATE}.{{0,200}}{_VERB}.{{0,200}}[::][\s*_]{{0,5}}\Z",
-        # Ann <ann@x> wrote:   Max <max@x> schrieb am Fr., 28. Apr. 2017 um 11:53 Uhr:
-        rf"[^<>:]{{1,100}}<{_ADDRESS}>\s?{_VERB}{_SHORT_TAIL}",
-        rf"[^<>:]{{1,100}}<{_ADDRESS}>\s?.{{0,60}}{_VERB}.{{0,120}}[::]\Z",
-        rf"{_ADDRESS}.{{0,60}}{_VERB}{_SHORT_TAIL}",
-        # 2014-10-17 11:28 GMT+03:00 Ann <ann@x>:   2013/7/20 Ann <ann@x>   2016-03-03 17:21 GMT+01:00 Ann
-        rf"\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}\s.{{0,100}}<\s?{_ADDRESS}>\s?[::]?\Z",
-        r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2} \d{1,2}:\d{2}(?::\d\d)? (?:GMT|UTC)[+-]\d\d?:?\d\d .{1,100}\Z",
-        # 2019年1月1日(火) 12:00 Ann <ann@x>:   2019년 1월 1일 (화) 오후 1:00, Ann <ann@x>님이 작성:
-        rf"(?:在\s?)?\d{{4}}\s?[年년].{{0,150}}(?:<\s?{_ADDRESS}>.{{0,20}}[::]|{_VERB}\s?[::]?)\Z",
-        # ---- Ann wrote ----   Sent from Samsung Mobile <ann@x> wrote:
-        rf"-{{2,}}\s?.{{1,150}}{_VERB}\s?-{{2,}}\Z",
-    )
-)
-# With quoted lines right below, less will do.
-LOOSE_ATTRIBUTION = re.compile(
-    rf"(?:.{{1,300}}{_VERB}{_SHORT_TAIL}|.{{0,200}}{_VERB}.{{0,200}}[::]\Z|.{{0,200}}<{_ADDRESS}>\s?[::]?\Z|"
-    rf".{{0,100}}{_DATE}.{{0,100}}[::]\Z)",
-    re.IGNORECASE,
-)
-MAY_ATTRIBUTE = re.compile(rf"\d|@|{_VERB}", re.IGNORECASE)
-ENDS_ATTRIBUTION = re.compile(rf"(?:[::>]|{_VERB})[\s*_-]{{0,20}}\Z", re.IGNORECASE)
-# "reply On Wed, Apr 4, 2012 at 3:59 PM, bob@x wrote:": the answer and the attribution share a line.
-SHARED_LINE = re.compile(
-    rf"(?:-{{2,}}\s?|\s)(?:On|Am|Le|El|Il|Op|Em|Den|W dniu|Dnia|Dne)\s.{{0,40}}?{_DATE}.{{0,200}}{_VERB}\s?:\Z"
-)
-TORN_START = re.compile(rf"(?:On|Am|Le|El|Il|Op|Em|Den)\s.{{0,40}}?{_DATE}", re.IGNORECASE)
-TORN_END = re.compile(rf">?\s?{_VERB}\s?:\Z", re.IGNORECASE)
-
 _LABELS = {
     "from": "from|von|de|da|van|od|fra|från|lähettäjä|kimden|gönderen|от|от кого|від|отправитель|差出人|送信者|发件人|寄件者|寄件人|"
     "보낸 사람|보낸사람|expéditeur|mittente|remitente|avsändare|afsender|absender|nadawca|odesílatel|feladó|de la|מאת|من",
-    "date": "date|sent|datum|gesendet|envoyé|envoyé le|enviado|enviado el|enviada em|enviado em|inviato|verzonden|wysłano|wysłane|data|"
-    "fecha|dato|sendt|skickat|lähetetty|päivämäärä|päiväys|odesláno|datum|gönderildi|gönderilme tarihi|tarih|отправлено|дата|送信日時|"
-    "日時|日付|发送时间|发送日期|寄件日期|日期|时间|보낸 날짜|날짜|sent at|sent on|odoslané|elküldve|надіслано",
+    "sent": "sent|gesendet|envoyé|envoyé le|enviado|enviado el|enviada em|enviado em|inviato|verzonden|wysłano|wysłane|sendt|skickat|"
+    "lähetetty|odesláno|gönderildi|gönderilme tarihi|отправлено|送信日時|发送时间|发送日期|寄件日期|보낸 날짜|sent at|sent on|odoslané|"
+    "elküldve|надіслано",
+    "date": "date|datum|data|fecha|dato|päivämäärä|päiväys|tarih|дата|日時|日付|日期|时间|날짜",
     "to": "to|an|à|a|para|aan|do|komu|til|till|vastaanottaja|kime|alıcı|кому|宛先|收件人|收件者|받는 사람|받는사람|destinataire|destinatario|"
     "empfänger|címzett|către|אל|إلى",
     "cc": "cc|kopie|copie|kopia|копия|抄送|副本|참조|c\\.c\\.|kopi|bcc|dw|udw|bilgi",
@@ -86,7 +24,7 @@ _LABELS = {
     "more": "importance|wichtigkeit|importancia|priorità|priority|attachments|anlagen|mailed-by|signed-by|organization|newsgroups",
 }
 _KIND_BY_LABEL = {label: kind for kind, labels in _LABELS.items() for label in labels.split("|")}
-_LABEL_LINE = re.compile(r"[\s>*_|]{0,12}([^\W\d_][^\n::*<>@]{0,30}?)[\s*_]{0,4}[::][\s*_]{0,4}(.*)\Z")
+_LABEL_LINE = re.compile(r"[\s>*_|]{0,12}([^\W\d_][^\n:：*<>@]{0,30}?)[\s*_]{0,4}[:：][\s*_]{0,4}(.*)\Z")
 
 
 def label_kind(line: str) -> tuple[str, str]:
@@ -123,7 +61,7 @@ FORWARD = re.compile(
     rf"[\s>*|]{{0,12}}(?:[-_=*]{{2,60}}\s{{0,5}}(?:{_FORWARDED})\b.{{0,80}}|(?:begin forwarded message|anfang der weitergeleiteten (?:nachricht|e-?mail)|"
     r"début du message (?:réexpédié|transféré)|inicio del mensaje reenviado|inizio messaggio inoltrato|begin doorgestuurd bericht|"
     r"início da mensagem encaminhada|początek przekazywanej wiadomości|start på videresendt besked|vidarebefordrat brev|"
-    r"начало переадресованного сообщения|転送されたメッセージ|以下转发的邮件)\s?[::]?)\s{0,5}\Z",
+    r"начало переадресованного сообщения|転送されたメッセージ|以下转发的邮件)\s?[:：]?)\s{0,5}\Z",
     re.IGNORECASE,
 )
 REPLY_ABOVE = re.compile(
@@ -133,7 +71,7 @@ REPLY_ABOVE = re.compile(
 )
 
 DELIMITER_ONLY = re.compile(r"[\s\W_ᐧ]{0,200}\Z")
-SIGNATURE_START = re.compile(r"\s{0,3}(?:--|—|–)\s{0,3}\Z|\s{0,3}[-_]{2,3}\s{0,2}\Z")
+SIGNATURE_START = re.compile(r"\s{0,3}[-_]{2,3}\s{0,3}\Z")
 FOOTER_RULE = re.compile(r"\s{0,3}_{5,200}\s{0,3}\Z")
 FOOTER_WORDS = re.compile(r"(?i)mailing list|mailman|unsubscribe|listinfo|abmelden|désabonner|darse de baja")
 _DEVICES = (

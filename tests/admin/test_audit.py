@@ -80,6 +80,7 @@ def test_mailbox_password_goes_in_and_never_comes_out(house, login):
     told = json.dumps([entry.changes for entry in entries()])
     assert "imap_password_encrypted" in told
     assert SECRET not in told
+    assert "gAAAA" not in told
     for address in ("list/", f"show/{account.id}", f"edit/{account.id}"):
         page = client.get(f"/admin/accounts/{address}").get_data(as_text=True)
         assert SECRET not in page

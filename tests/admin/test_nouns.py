@@ -58,6 +58,15 @@ class TestPeople:
         login(house.admin).post(f"/admin/people/edit/{house.agent.id}", data=values)
         assert db.session.query(BranchMembership).filter_by(user_id=house.agent.id).count() == 1
 
+    def test_form_without_a_password_keeps_it(self, house, make, login):
+        ada = make.agent("Agent", house.north, username="ada", password="a long password")
+        before = ada.password
+        for values in (person_values(ada), person_values(ada, password="")):
+            assert login(house.admin).post(f"/admin/people/edit/{ada.id}", data=values).status_code == 302
+            db.session.expire_all()
+            assert ada.password == before
+            assert ada.agent.sessions_valid_from is None
+
     def test_last_admin_stays_admin(self, house, login):
         values = person_values(house.admin) | {"roles": [house.agent.roles[0].id]}
         page = login(house.admin).post(f"/admin/people/edit/{house.admin.id}", data=values)
@@ -254,3 +263,9 @@ class TestLedgers:
         page = login(house.admin).get("/admin/inbox/list/").get_data(as_text=True)
         assert "<script>alert(1)" not in page
         assert "&lt;script&gt;alert(1)" in page
+
+    def test_ledger_leads_to_the_ticket(self, house, make, login):
+        own, foreign = make.ticket(house.north), make.ticket(house.south)
+        client = login(house.lead)
+        assert client.get(f"/admin/tickets/{own.id}").location == f"/tickets/{own.number}"
+        assert client.get(f"/admin/tickets/{foreign.id}").status_code == 404

@@ -82,6 +82,7 @@ def test_stranger_is_sent_to_sign_in_and_comes_back(client, database):
     response = client.get("/admin/branches/list/")
     assert response.status_code == 302
     assert response.location.startswith("/login/?next=")
+    assert "Denied" not in client.get(response.location).get_data(as_text=True)
     assert client.get("/api/v1/branches/").status_code == 401
 
 

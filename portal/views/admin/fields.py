@@ -71,12 +71,16 @@ class JsonField(TextAreaField):
 
     widget = BS3TextAreaFieldWidget()
 
-    def __init__(self, label: str = "", empty: Any = None, rows: int = 12, **kwargs: Any):
-        render = {"rows": rows, "class": "form-control monospace", "spellcheck": "false"}
-        super().__init__(label, render_kw=render, **kwargs)
+    def __init__(self, label: str = "", empty: Any = None, **kwargs: Any):
+        super().__init__(label, **kwargs)
         self.widget = _Area()
         self._empty = empty
         self._typed: str | None = None
+
+    def __call__(self, **kwargs: Any) -> Any:
+        rows = min(max(self._value().count("\n") + 2, 4), 24)
+        self.render_kw = {"rows": rows, "class": "form-control monospace", "spellcheck": "false"}
+        return super().__call__(**kwargs)
 
     def _value(self) -> str:
         if self._typed is not None:
@@ -199,17 +203,21 @@ class FormConverter(GeneralModelConverter):
             field["validators"].append(
                 NumberRange(0, LARGEST_NUMBER, message="Enter a whole number that is not negative.")
             )
-            return NumberField(default=default, widget=BS3TextFieldWidget(), **field)
+            return NumberField(default=default, **field)
         if isinstance(column.type, Text):
             return LongField(default=default, **field)
         longest = getattr(column.type, "length", None)
         if longest:
             field["validators"].append(Length(max=longest, message=f"At most {longest} signs fit here."))
         is_optional = column.nullable
-        return TextField(default=default, widget=BS3TextFieldWidget(), is_optional=is_optional, **field)
+        return TextField(default=default, is_optional=is_optional, **field)
 
 
 class NumberField(IntegerField):
+    """A whole number; an empty field is the default, or nothing where there is none."""
+
+    widget = BS3TextFieldWidget()
+
     def process_formdata(self, valuelist: list[str]) -> None:
         if not valuelist:
             return
@@ -224,6 +232,10 @@ class NumberField(IntegerField):
 
 
 class TextField(StringField):
+    """A line of text; an empty optional one is None."""
+
+    widget = BS3TextFieldWidget()
+
     def __init__(self, *args: Any, is_optional: bool = False, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._is_optional = is_optional
@@ -236,6 +248,8 @@ class TextField(StringField):
 
 
 class LongField(TextAreaField):
+    """A text of several lines."""
+
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, render_kw={"rows": 4, "class": "form-control"}, **kwargs)
         self.widget = _Area()

@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from flask import current_app, request, url_for
+from flask import current_app, redirect, request, url_for
 from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.decorators import has_access, permission_name
+from flask_login import current_user
+
+from portal.access import access_ticket
 
 
 @dataclass(frozen=True)
@@ -31,13 +34,20 @@ class AdminIndex(BaseView):
     route_base = "/admin"
     default_view = "index"
     class_permission_name = "Admin"
-    method_permission_name = {"index": "read"}
+    method_permission_name = {"index": "read", "ticket": "read"}
 
     @expose("/")
     @has_access
     @permission_name("read")
     def index(self) -> Any:
         return self.render_template("admin/index.html", title="Administration", groups=admin_groups())
+
+    @expose("/tickets/<int:ticket_id>")
+    @has_access
+    @permission_name("read")
+    def ticket(self, ticket_id: int) -> Any:
+        """The desk's page of a ticket that a ledger names by id."""
+        return redirect(f"/tickets/{access_ticket(current_user, ticket_id).number}")
 
 
 def admin_groups() -> list[Group]:

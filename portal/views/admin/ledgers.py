@@ -19,7 +19,7 @@ from portal.views.admin.rows import EventRows, Rows
 
 
 def _ticket(ticket_id: int | None) -> Any:
-    return show.link(f"/tickets/by-id/{ticket_id}", f"Ticket {ticket_id}") if ticket_id else show.NOTHING
+    return show.link(f"/admin/tickets/{ticket_id}", "Open the ticket") if ticket_id else show.NOTHING
 
 
 class EventView(AdminView):

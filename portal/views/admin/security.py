@@ -24,7 +24,7 @@ from flask_limiter import Limiter
 from flask_login import LoginManager, current_user, login_user
 from jwt import PyJWTError
 from sqlalchemy import select
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import contains_eager, joinedload
 from werkzeug.security import generate_password_hash
 from werkzeug.wrappers import Response as AnyResponse
 from wtforms import PasswordField
@@ -40,6 +40,7 @@ from portal.views.admin import lockout
 
 LOGIN_LIMIT = "30 per minute; 300 per hour"
 SHORTEST_PASSWORD = 10
+PAGES_OF_FAB = ("/admin/", "/resetmypassword/")
 SIGNED_IN_AT = "signed_in_at"
 WRONG = "That name and password do not belong together. Check both and try again."
 
@@ -164,14 +165,18 @@ class PortalSecurityManager(SecurityManager):
         self.userdbmodelview = PeopleView
         self.user_view = self.appbuilder.add_view_no_menu(PeopleView)
 
-    def before_request(self) -> None:
+    def before_request(self) -> AnyResponse | None:
         """Make `current_user` and `g.user` the person of this request."""
         if request.path.startswith("/api/"):
             _know_program()
         g.user = current_user
+        # FAB would say "Access is Denied" to everyone who has simply not signed in yet.
+        if request.path.startswith(PAGES_OF_FAB) and not current_user.is_authenticated:
+            return _ask_to_sign_in()
+        return None
 
     def load_user(self, pk: Any) -> User | None:
-        """The person of a session, unless their sessions ended after it began. One query, roles included."""
+        """The person of a session, unless their sessions ended after it began. One query with roles and profile."""
         user, valid_from = _person(pk)
         if user is None or (valid_from and session.get(SIGNED_IN_AT, 0) < valid_from.timestamp()):
             return None
@@ -249,8 +254,7 @@ def safe_next() -> str:
         parts = urlsplit(wanted)
     except ValueError:
         return "/"
-    if parts.netloc and parts.netloc != request.host:
-        return "/"
+    # The host is left out, whichever was named: FAB sends whole addresses of ours.
     target = parts.path + (f"?{parts.query}" if parts.query else "")
     is_ours = target.startswith("/") and not target.startswith("//") and "\\" not in target
     if not is_ours or not target.isprintable() or target.startswith(("/login", "/logout")):
@@ -279,7 +283,7 @@ def _person(pk: Any) -> tuple[User | None, Any]:
     found = (
         select(User, Agent.sessions_valid_from)
         .outerjoin(Agent, Agent.user_id == User.id)
-        .options(joinedload(User.roles))
+        .options(joinedload(User.roles), contains_eager(User.agent))
         .where(User.id == int(pk))
         # The scope of a request is that of this very person: asking for it here would ask for ever.
         .execution_options(is_unscoped=True)

@@ -7,7 +7,8 @@ worker_class = "gevent"
 workers = int(os.environ.get("WEB_WORKERS", "1"))
 worker_connections = 2000
 timeout = 60
-graceful_timeout = 10
+# Live connections never end by themselves; what matters ends within a moment.
+graceful_timeout = 3
 keepalive = 30
 preload_app = False
 accesslog = None

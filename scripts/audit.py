@@ -8,7 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-UNREACHABLE = ("ConnectionError", "ServiceError", "NameResolutionError", "Max retries", "timed out", "SSLError")
+UNREACHABLE = (
+    "ConnectionError",
+    "ServiceError",
+    "NameResolutionError",
+    "Max retries",
+    "timed out",
+    "SSLError",
+)
 
 
 def main() -> int:

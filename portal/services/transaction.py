@@ -16,7 +16,8 @@ def transaction(*locked: Any) -> Iterator[None]:
     """
     try:
         for row in locked:
-            db.session.refresh(row, with_for_update=True)
+            # Of the row alone: a page may have loaded it with others joined to it.
+            db.session.refresh(row, with_for_update={"of": type(row)})
         yield
         db.session.commit()
     except BaseException:

@@ -19,12 +19,12 @@ from typing import Any
 
 from flask import Flask
 from flask_appbuilder.security.sqla.models import User
-from sqlalchemy import select, update
+from sqlalchemy import case, func, or_, select, update
 from werkzeug.security import generate_password_hash
 
 from portal.channels.base import IncomingBytes
 from portal.demo import ACCOUNTS_FILE
-from portal.demo.stories import CUSTOMERS, STORIES, TEMPLATES, Story
+from portal.demo.stories import CUSTOMERS, EARLIER, STORIES, TEMPLATES, Story
 from portal.extensions import db
 from portal.models import (
     Agent,
@@ -32,6 +32,7 @@ from portal.models import (
     BranchMembership,
     Calendar,
     ChannelAccount,
+    Clock,
     Delivery,
     EscalationTier,
     InboxItem,
@@ -59,7 +60,7 @@ SPLIT = [
 ]
 ALWAYS = [{"weekday": day, "start": "00:00", "end": "24:00"} for day in range(7)]
 CHRISTMAS = [{"date": "2026-12-25", "name": "Christmas Day"}, {"date": "2027-01-01", "name": "New Year"}]
-SWEEP_EVERY = timedelta(minutes=30)
+SWEEP_LAG = timedelta(seconds=9)
 
 
 @dataclass(frozen=True)
@@ -289,29 +290,33 @@ def _tell_stories() -> None:
     for story in STORIES:
         names = list(CUSTOMERS[story.branch])
         chance.shuffle(names)
-        for begun, name in zip(story.times, names, strict=False):
+        for index, (begun, name) in enumerate(zip(story.times, names, strict=False)):
             course = Course(story, name, next(numbers))
             at = now() - timedelta(hours=begun)
             steps.append((at, course.number, _opening(course)))
-            for minutes, what, words in story.steps:
+            for minutes, what, words in story.steps or (EARLIER if index else ()):
                 at += timedelta(minutes=max(1, int(minutes * chance.uniform(0.7, 1.4))))
                 if at < now():
                     steps.append((at, course.number, _step(course, what, words)))
-    looked_at = None
     for at, _, do in sorted(steps, key=lambda step: step[:2]):
-        looked_at = _look(looked_at or at, at)
+        _fire_until(at)
         with as_of(at):
             do(at)
-    _look(looked_at or now(), now())
+    _fire_until(now())
 
 
-def _look(since: datetime, until: datetime) -> datetime:
-    """Sweep as the desk's clock would have, from `since` to `until`; return when it looked last."""
-    while since + SWEEP_EVERY < until:
-        since += SWEEP_EVERY
-        with as_of(since):
+def _fire_until(until: datetime) -> None:
+    """Fire warnings and breaches when the desk's sweep would have: a few seconds after they came due."""
+    is_unfired = (Clock.state == "running") & or_(
+        Clock.warned_at.is_(None) & (Clock.warn_at < until),
+        Clock.breached_at.is_(None) & (Clock.due_at < until),
+    )
+    moment = func.least(
+        case((Clock.warned_at.is_(None), Clock.warn_at)), case((Clock.breached_at.is_(None), Clock.due_at))
+    )
+    while (due := db.session.scalar(select(func.min(moment)).where(is_unfired))) is not None:
+        with as_of(due + SWEEP_LAG):
             sweep.sweep()
-    return since
 
 
 def _opening(course: Course) -> Callable[[datetime], None]:

@@ -46,6 +46,19 @@ CUSTOMERS: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 
+# What became of earlier copies of a story that has no steps of its own: answered and resolved in time.
+EARLIER: tuple[Step, ...] = (
+    (22, "pick_up", ""),
+    (
+        14,
+        "reply",
+        "<p>Hello,</p><p>thank you for writing. I have looked into it and put it right; you will see it today."
+        "</p>",
+    ),
+    (95, "customer", "Great, thank you for the quick help!"),
+    (25, "status:resolved", ""),
+)
+
 SIGN_OFF = "<p>Kind regards<br>{{ agent.first_name }}</p>"
 
 TEMPLATES: tuple[DemoTemplate, ...] = (
@@ -152,14 +165,14 @@ STORIES: tuple[Story, ...] = (
         "north",
         "Parcel says delivered, nothing here",
         "Hello,\n\nthe tracking page says my parcel was handed over yesterday at 16:40, but nobody was at home and there "
-        "is no card. I have checked with both neighbours and the shop downstairs.\n\nOrder 88 341\n\nZoë Müller",
+        "is no card. I have checked with both neighbours and the shop downstairs.\n\nOrder 88 341",
         (0.7, 78.0, 221.0),
     ),
     Story(
         "north",
         "Refund for order 88213",
         "Hi, I sent the jacket back three weeks ago and still have no refund. The tracking shows it reached you on the "
-        "2nd. Can you please check?\n\nThanks, Harald",
+        "2nd. Can you please check?\n\nThanks",
         (52.0, 170.0),
         (
             (35, "pick_up", ""),
@@ -182,7 +195,7 @@ STORIES: tuple[Story, ...] = (
         "north",
         "Invoice with the old company name",
         "Good morning,\n\nour invoice 2026-1187 still carries our former company name. Our auditor insists on the new one: "
-        "Okafor & Daughters Ltd.\n\nThank you,\nImani Okafor",
+        "Okafor & Daughters Ltd.\n\nThank you",
         (30.0, 143.0, 310.0),
         (
             (48, "pick_up", ""),
@@ -202,7 +215,7 @@ STORIES: tuple[Story, ...] = (
             (
                 7,
                 "reply",
-                "<p>Dear Lena,</p><p>could you tell me which browser you use, and what exactly "
+                "<p>Hello,</p><p>could you tell me which browser you use, and what exactly "
                 "the page says? Then I can look for it on our side.</p>",
             ),
         ),
@@ -240,7 +253,7 @@ STORIES: tuple[Story, ...] = (
         "north",
         "URGENT: pallet refused at our warehouse",
         "Our warehouse refused the pallet because the delivery note was missing. The driver leaves at noon. Please call "
-        "us.\n\nMarcus Bell, Bell Interiors",
+        "us.",
         (0.9, 150.0),
     ),
     Story(
@@ -264,7 +277,7 @@ STORIES: tuple[Story, ...] = (
         "south",
         "Wo bleibt meine Bestellung?",
         "Guten Tag,\n\nmeine Bestellung 70 551 sollte letzten Freitag kommen. In der Sendungsverfolgung steht seit vier Tagen "
-        "„im Verteilzentrum“.\n\nMit freundlichen Grüßen\nKatharina Vogel",
+        "„im Verteilzentrum“.\n\nMit freundlichen Grüßen",
         (2.0, 71.0, 165.0),
         ((50, "pick_up", ""), (10, "template:Lieferung verzögert", "")),
     ),

@@ -24,6 +24,7 @@ PostAction = Literal["seen", "move", "delete", "leave"]
 # How many numbers one search may span: its answer must fit the million bytes that imaplib takes in a line.
 _SEARCH_SPAN = 50_000
 _SIZES_AT_ONCE = 200
+_TOLD_AT_ONCE = 50
 # Of an oversized mail this much of its headers is taken.
 _LONGEST_HEADERS = 256 * 1024
 
@@ -76,21 +77,24 @@ def fetch_new(
 ) -> Cursor:
     """Hand up to `limit` mails beyond the cursor to `accept`, oldest first; the cursor after the last of them.
 
-    One mail is in memory at a time. Only when `accept` has returned, and so has committed, the server is told (the
-    post action). What `accept` raises comes through; nothing is done to that mail then, and the next call with the
-    same cursor hands it over again, under the same source key. A mail that is not here whole is never deleted.
-    Raises ImapTrouble when the mailbox cannot be reached or does not work as told.
+    One mail is in memory at a time. The server is told (the post action) only of mails for which `accept` has
+    returned, and so has committed: fifty at a time, because some servers read the whole folder anew after each
+    change. What `accept` raises comes through; that mail is left alone, and the next call with the same cursor hands
+    it over again under the same source key. A mail that is not here whole is never deleted.
+    Raises ImapTrouble when the mailbox cannot be reached or does not work as told; mails accepted until then are
+    known by the cursors they came with.
     """
     with _folder(settings, _unheard) as (client, folder):
         if cursor.uid_validity != folder.uid_validity:
             cursor = Cursor(folder.uid_validity, 0)
-        for uid, size_bytes, received_at in islice(_waiting(client, folder, cursor.last_uid + 1), limit):
-            reached = replace(cursor, last_uid=uid)
-            mail = _fetched(client, settings, reached, size_bytes, received_at)
-            if mail is not None:
-                _accepted(accept, mail)
-                _finish(client, settings, mail)
-            cursor = reached
+        with _telling(client, settings) as accepted:
+            for uid, size_bytes, received_at in islice(_waiting(client, folder, cursor.last_uid + 1), limit):
+                reached = replace(cursor, last_uid=uid)
+                mail = _fetched(client, settings, reached, size_bytes, received_at)
+                if mail is not None:
+                    _hand_over(accept, mail)
+                    accepted(mail)
+                cursor = reached
     return cursor
 
 
@@ -295,29 +299,54 @@ def _source_key(settings: ImapSettings, reached: Cursor) -> str:
     return f"imap:{settings.account_id}:{folder}:{reached.uid_validity}:{reached.last_uid}"
 
 
-def _accepted(accept: Callable[[FetchedMail], object], mail: FetchedMail) -> None:
+def _hand_over(accept: Callable[[FetchedMail], object], mail: FetchedMail) -> None:
     try:
         accept(mail)
     except Exception as error:
         raise _CallerFailed(error) from error
 
 
-def _finish(client: IMAPClient, settings: ImapSettings, mail: FetchedMail) -> None:
-    """Do to an accepted mail what the admin has chosen."""
-    uids = [mail.cursor.last_uid]
+@contextlib.contextmanager
+def _telling(client: IMAPClient, settings: ImapSettings) -> Iterator[Callable[[FetchedMail], None]]:
+    """Collects accepted mails and tells the server of them, in batches and at the end, also after a failing accept."""
+    untold: list[int] = []
+
+    def tell() -> None:
+        uids, untold[:] = tuple(untold), []
+        if uids:
+            _finish(client, settings, list(uids))
+
+    def accepted(mail: FetchedMail) -> None:
+        if settings.post_action != "delete" or not mail.problem:
+            untold.append(mail.cursor.last_uid)
+        if len(untold) >= _TOLD_AT_ONCE:
+            tell()
+
+    try:
+        yield accepted
+    except _CallerFailed:
+        # The caller's own fault is the one to hear of.
+        with contextlib.suppress(ChannelTrouble, IMAPClientError, OSError):
+            tell()
+        raise
+    tell()
+
+
+def _finish(client: IMAPClient, settings: ImapSettings, uids: list[int]) -> None:
+    """Do to accepted mails what the admin has chosen."""
     try:
         if settings.post_action == "seen":
             client.add_flags(uids, [b"\\Seen"], silent=True)
         elif settings.post_action == "move":
             _move(client, uids, settings.move_folder)
-        elif settings.post_action == "delete" and not mail.problem:
+        elif settings.post_action == "delete":
             _delete(client, uids)
     except IMAPClientAbortError:
         raise
     except IMAPClientError as error:
         raise ChannelTrouble(
             "folder",
-            f"A mail was taken in, but {settings.host} did not let it be marked, moved or deleted: {describe(error)}.",
+            f"Mail was taken in, but {settings.host} did not let it be marked, moved or deleted: {describe(error)}.",
         ) from error
 
 

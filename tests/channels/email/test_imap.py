@@ -52,6 +52,9 @@ class Mailbox:
             found = client.fetch(client.search(), ["FLAGS"])
             return {uid: set(values[b"FLAGS"]) - {b"\\Recent"} for uid, values in found.items()}
 
+    def seen(self) -> set[int]:
+        return {uid for uid, flags in self.flags().items() if b"\\Seen" in flags}
+
     def bodies(self, folder: str) -> list[bytes]:
         with self.server.client(self.username) as client:
             client.select_folder(folder, readonly=True)
@@ -214,12 +217,17 @@ def test_an_oversized_mail_is_handed_over_as_its_headers_and_stays_on_the_server
 # --- what the server is told, and when
 
 
-def test_the_server_is_told_only_after_the_mail_was_kept(mailbox: Mailbox):
-    mailbox.put("one", "two")
-    seen_at_acceptance: list[dict[int, set[bytes]]] = []
-    fetch_new(mailbox.settings(), START, lambda _mail: seen_at_acceptance.append(mailbox.flags()))
-    assert seen_at_acceptance == [{1: set(), 2: set()}, {1: {b"\\Seen"}, 2: set()}]
-    assert mailbox.flags() == {1: {b"\\Seen"}, 2: {b"\\Seen"}}
+def test_the_server_is_told_only_after_the_mail_was_kept_and_fifty_mails_at_a_time(mailbox: Mailbox):
+    mailbox.put(*(f"mail {number}" for number in range(70)))
+    seen_before: dict[int, set[int]] = {}
+
+    def accept(mail: FetchedMail) -> None:
+        if mail.cursor.last_uid in (1, 2, 50, 51, 70):
+            seen_before[mail.cursor.last_uid] = mailbox.seen()
+
+    fetch_new(mailbox.settings(), START, accept)
+    assert seen_before == {1: set(), 2: set(), 50: set(), 51: set(range(1, 51)), 70: set(range(1, 51))}
+    assert mailbox.seen() == set(range(1, 71))
 
 
 def test_mail_can_be_left_as_it_is(mailbox: Mailbox):
@@ -256,7 +264,9 @@ def test_failing_to_keep_a_mail_in_the_middle_loses_nothing(mailbox: Mailbox, po
     with pytest.raises(Broken):
         fetch_new(settings, START, breaking_at(3, kept))
     assert [each.raw for each in kept] == [raw_of("one"), raw_of("two")]
-    assert mailbox.flags().get(3) == set()
+    untouched = mailbox.flags()
+    assert (untouched.get(3), untouched.get(4)) == (set(), set())
+    assert mailbox.flags().get(1) == {"seen": {b"\\Seen"}, "leave": set()}.get(post_action)
     fetch_new(settings, kept[-1].cursor, kept.append)
     assert [each.raw for each in kept] == [raw_of(each) for each in ("one", "two", "three", "four")]
     assert len({each.source_key for each in kept}) == 4

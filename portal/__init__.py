@@ -20,7 +20,8 @@ def create_app(settings: Settings | None = None, *, with_admin: bool = True) -> 
     logs.configure_logs(settings.log_format)
     app = Flask(__name__)
     app.config.from_mapping(_flask_config(settings))
-    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1) if settings.is_https else app.wsgi_app
+    if settings.is_https:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
 
     redis_handle.init_url(settings.redis_url)
     db.init_app(app)

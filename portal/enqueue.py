@@ -3,6 +3,8 @@
 Redis may be away: what the database says is owed is enqueued again by `portal.jobs.reconcile`.
 """
 
+from typing import Any
+
 import redis
 import structlog
 from rq import Queue
@@ -49,7 +51,7 @@ def enqueue(job_name: str, row_id: int, *, queue: str = "default", delay_seconds
     return True
 
 
-def install(session: type[Session] | Session) -> None:
+def install(session: Any) -> None:
     """Listen to the session's commits and rollbacks."""
     event.listen(session, "after_commit", _flush)
     event.listen(session, "after_rollback", _forget)

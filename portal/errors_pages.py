@@ -110,7 +110,7 @@ def _answer_redis_away(error: RedisError) -> Response:
 
 def _answer_unexpected(error: Exception) -> Response:
     if isinstance(error, DBAPIError) and error.connection_invalidated:
-        return _answer_database_away(OperationalError(None, None, error.orig))
+        return _answer_database_away(OperationalError(None, None, error.orig or error))
     db.session.rollback()
     log.error("request_failed", path=request.path, endpoint=request.endpoint, exc_info=error)
     return _answer(500, MESSAGES[500])

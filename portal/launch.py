@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from config import ROOT, BadSetting, Settings, load_settings
+from portal.embedded import CannotStart, Embedded, start_database, start_redis, stop_database, stop_redis
 
 WATCH_SECONDS = 2
 
@@ -36,8 +37,6 @@ class CannotRun(RuntimeError):
 
 
 def _run(settings: Settings) -> int:
-    from portal.embedded import CannotStart, Embedded, stop_database, stop_redis
-
     embedded = Embedded(settings.var_dir)
     try:
         _start_engines(settings, embedded)
@@ -70,9 +69,7 @@ def _check_ports(settings: Settings) -> None:
                 ) from error
 
 
-def _start_engines(settings: Settings, embedded: "Embedded") -> None:  # noqa: F821
-    from portal.embedded import start_database, start_redis
-
+def _start_engines(settings: Settings, embedded: Embedded) -> None:
     if settings.uses_embedded_database:
         if not (embedded.database_dir / "PG_VERSION").exists():
             print("Setting up the database …", flush=True)
@@ -100,7 +97,7 @@ def _release(settings: Settings) -> None:
         raise CannotRun("the database could not be brought up to date; the reason stands above.")
 
 
-def _serve(settings: Settings, embedded: "Embedded") -> int:  # noqa: F821
+def _serve(settings: Settings, embedded: Embedded) -> int:
     from honcho.environ import parse_procfile
     from honcho.manager import Manager
 
@@ -149,10 +146,8 @@ def _say_when_ready(settings: Settings) -> None:
     print("\n" + "\n".join(f"  {line}" for line in lines) + "\n", flush=True)
 
 
-def _watch_engines(settings: Settings, embedded: "Embedded") -> None:  # noqa: F821
+def _watch_engines(settings: Settings, embedded: Embedded) -> None:
     """Start an embedded server again that has died."""
-    from portal.embedded import CannotStart
-
     while True:
         time.sleep(WATCH_SECONDS)
         try:

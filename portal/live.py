@@ -46,7 +46,7 @@ def listen() -> Iterator[dict[str, Any] | None]:
         pubsub.close()
 
 
-def install(session: type[Session] | Session) -> None:
+def install(session: Any) -> None:
     """Listen to the session's commits and rollbacks."""
     event.listen(session, "after_commit", _flush)
     event.listen(session, "after_rollback", lambda closing: closing.info.pop("live", None))

@@ -1,13 +1,14 @@
 """Structured logs: one line an event, ids and never addresses or bodies."""
 
 import logging
+from typing import Any
 
 import structlog
 
 
 def configure_logs(form: str) -> None:
     """Log as text for people or, with form "json", as JSON lines for machines."""
-    shared = [
+    shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

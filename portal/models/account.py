@@ -3,7 +3,7 @@
 from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, deferred, mapped_column, relationship
 
-from portal.extensions import db
+from portal.extensions import Model
 from portal.models.branch import Branch
 from portal.models.columns import Created, JsonList, SmallId, Timestamp, one_of
 from portal.models.customer import CHANNEL_KINDS
@@ -12,7 +12,7 @@ SECURITIES = ("none", "starttls", "tls")
 POST_ACTIONS = ("seen", "move", "delete", "leave")
 
 
-class ChannelAccount(db.Model):
+class ChannelAccount(Model):
     """One configured way in and out. Passwords are encrypted by `portal.secrets_box` and never shown again.
 
     No IMAP host: mail comes through the listener. No SMTP host: mail leaves through the installation's relay.

@@ -4,7 +4,7 @@ from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, backref, mapped_column, relationship
 
-from portal.extensions import db
+from portal.extensions import Model
 from portal.models.branch import Branch
 from portal.models.columns import Created, SmallId, Timestamp, one_of
 
@@ -12,7 +12,7 @@ AVAILABILITIES = ("available", "away")
 THEMES = ("system", "light", "dark")
 
 
-class Agent(db.Model):
+class Agent(Model):
     """The profile of one User. FAB's User stays as it is: API keys and roles return plain users."""
 
     __tablename__ = "agent"
@@ -37,7 +37,7 @@ class Agent(db.Model):
         return str(self.user)
 
 
-class BranchMembership(db.Model):
+class BranchMembership(Model):
     """A person's place in a branch: their level there, and whether they lead it."""
 
     __tablename__ = "branch_membership"

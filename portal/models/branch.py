@@ -1,18 +1,23 @@
 """Branches and the levels of their agents."""
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from portal.extensions import db
+from portal.extensions import Model
 from portal.models.calendar import Calendar
 from portal.models.columns import Created, SmallId, one_of
+
+if TYPE_CHECKING:
+    from portal.models.sla import SlaPolicy
 
 PRIORITIES = ("low", "normal", "high", "urgent")
 STRATEGIES = ("manual", "round_robin", "least_loaded", "sticky")
 ON_UNACKNOWLEDGED = ("next_on_call", "next_tier", "branch_lead")
 
 
-class Branch(db.Model):
+class Branch(Model):
     """An office, shop or department: time zone, calendar, members, addresses."""
 
     __tablename__ = "branch"
@@ -39,7 +44,7 @@ class Branch(db.Model):
     created_at: Mapped[Created]
 
     calendar: Mapped[Calendar] = relationship()
-    policy: Mapped["SlaPolicy | None"] = relationship(foreign_keys=[policy_id])  # noqa: F821
+    policy: Mapped["SlaPolicy | None"] = relationship(foreign_keys=[policy_id])
     fall_back_branch: Mapped["Branch | None"] = relationship(remote_side="Branch.id")
     tiers: Mapped[list["EscalationTier"]] = relationship(
         back_populates="branch", order_by="EscalationTier.level"
@@ -49,7 +54,7 @@ class Branch(db.Model):
         return self.name
 
 
-class EscalationTier(db.Model):
+class EscalationTier(Model):
     """A level of a branch's agents: 1 answers first, 2 is escalated to. No branch: for every branch without its own."""
 
     __tablename__ = "escalation_tier"

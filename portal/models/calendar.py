@@ -3,11 +3,11 @@
 from sqlalchemy import String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.extensions import db
+from portal.extensions import Model
 from portal.models.columns import Created, JsonList, SmallId
 
 
-class Calendar(db.Model):
+class Calendar(Model):
     """Working windows and holidays, read by `portal.rules.hours.parse_calendar` in the branch's time zone."""
 
     __tablename__ = "calendar"

@@ -10,7 +10,6 @@ from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Identi
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import mapped_column
 
-
 _told_at: ContextVar[datetime | None] = ContextVar("told_at", default=None)
 
 

@@ -3,14 +3,14 @@
 from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from portal.extensions import db
+from portal.extensions import Model
 from portal.models.columns import BigId, Created, Timestamp, one_of
 
 CHANNEL_KINDS = ("email", "web_form", "chat", "sms", "whatsapp", "telegram", "api")
 IDENTITY_KINDS = ("email", "phone", "telegram", "chat")
 
 
-class Customer(db.Model):
+class Customer(Model):
     __tablename__ = "customer"
     __table_args__ = (
         Index(
@@ -31,7 +31,7 @@ class Customer(db.Model):
         return self.name or f"Customer {self.id}"
 
 
-class Identity(db.Model):
+class Identity(Model):
     """One address of a customer on one kind of channel; `address` is normalised (e-mail in lower case)."""
 
     __tablename__ = "identity"

@@ -6,11 +6,11 @@ from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, Integer, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from portal.extensions import db
+from portal.extensions import Model
 from portal.models.columns import BigId, Created, Json, SmallId, Timestamp, UserId
 
 
-class SavedView(db.Model):
+class SavedView(Model):
     """A named filter of the queue; shared with a branch, or its owner's alone."""
 
     __tablename__ = "saved_view"
@@ -30,7 +30,7 @@ class SavedView(db.Model):
         return self.name
 
 
-class Notification(db.Model):
+class Notification(Model):
     """Something one person should hear of, in the bell of the console."""
 
     __tablename__ = "notification"
@@ -54,7 +54,7 @@ class Notification(db.Model):
         return self.text
 
 
-class AuditEntry(db.Model):
+class AuditEntry(Model):
     """Who changed which configuration row, and from what to what; secrets are named, never shown."""
 
     __tablename__ = "audit_entry"

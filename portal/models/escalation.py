@@ -4,13 +4,13 @@ from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import BigInteger, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from portal.extensions import db
+from portal.extensions import Model
 from portal.models.columns import BigId, Created, Timestamp, one_of
 
 TRIGGERS = ("manual", "sla_warning", "sla_breach", "unacknowledged")
 
 
-class Escalation(db.Model):
+class Escalation(Model):
     """Open until it is handed back or the ticket is resolved; at most one is open on a ticket for one level."""
 
     __tablename__ = "escalation"

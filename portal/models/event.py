@@ -6,13 +6,13 @@ from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import BigInteger, DateTime, ForeignKey, Identity, Index, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from portal.extensions import db
+from portal.extensions import Model
 from portal.models.columns import Json, now, one_of
 
 ACTOR_KINDS = ("agent", "customer", "system")
 
 
-class Event(db.Model):
+class Event(Model):
     """One fact. Partitioned by month; `portal.services.events.ensure_partitions` makes the months ahead."""
 
     __tablename__ = "event"

@@ -1,18 +1,24 @@
 """What was accepted and is not yet proven processed; what is owed to the outside."""
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, deferred, mapped_column, relationship
 
-from portal.extensions import db
+from portal.extensions import Model
 from portal.models.columns import BigId, Created, JsonList, Timestamp, one_of
 from portal.models.customer import CHANNEL_KINDS
+
+if TYPE_CHECKING:
+    from portal.models.account import ChannelAccount
+    from portal.models.message import Message
 
 INBOX_STATES = ("accepted", "processed", "quarantined")
 OUTBOX_STATES = ("queued", "sending", "sent", "deferred", "failed", "cancelled")
 DELIVERY_STATES = ("queued", "sending", "sent", "deferred", "failed", "bounced")
 
 
-class InboxItem(db.Model):
+class InboxItem(Model):
     """Raw bytes, committed before their source is told that we have them; `source_key` makes a repeat harmless.
 
     The bytes lie in the row, because one commit then makes them as safe as everything else.
@@ -46,13 +52,13 @@ class InboxItem(db.Model):
     processed_at: Mapped[Timestamp | None]
     created_at: Mapped[Created]
 
-    account: Mapped["ChannelAccount | None"] = relationship()  # noqa: F821
+    account: Mapped["ChannelAccount | None"] = relationship()
 
     def __repr__(self) -> str:
         return f"Inbox item {self.id}"
 
 
-class OutboxItem(db.Model):
+class OutboxItem(Model):
     """Something owed to the outside, written in the transaction that owes it."""
 
     __tablename__ = "outbox_item"
@@ -79,15 +85,15 @@ class OutboxItem(db.Model):
     sent_at: Mapped[Timestamp | None]
     created_at: Mapped[Created]
 
-    message: Mapped["Message"] = relationship()  # noqa: F821
-    account: Mapped["ChannelAccount | None"] = relationship()  # noqa: F821
+    message: Mapped["Message"] = relationship()
+    account: Mapped["ChannelAccount | None"] = relationship()
     deliveries: Mapped[list["Delivery"]] = relationship(back_populates="outbox_item", order_by="Delivery.id")
 
     def __repr__(self) -> str:
         return f"Outbox item {self.id}"
 
 
-class Delivery(db.Model):
+class Delivery(Model):
     """What became of an outbox item for one recipient."""
 
     __tablename__ = "delivery"

@@ -1,19 +1,24 @@
 """What was said in a ticket, and the files that came with it."""
 
+from typing import TYPE_CHECKING
+
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, deferred, mapped_column, relationship
 
-from portal.extensions import db
+from portal.extensions import Model
 from portal.models.columns import BigId, Created, Json, JsonList, Timestamp, one_of
 from portal.models.customer import CHANNEL_KINDS
+
+if TYPE_CHECKING:
+    from portal.models.ticket import Ticket
 
 DIRECTIONS = ("in", "out", "note")
 MESSAGE_DELIVERY_STATES = ("", "queued", "sending", "sent", "deferred", "failed", "bounced", "cancelled")
 
 
-class Message(db.Model):
+class Message(Model):
     """Something said in a ticket. `html` is sanitised when stored; bodies load only where they are shown.
 
     `html`/`text` hold the new part, `quoted_html`/`quoted_text` what was folded away from it.
@@ -76,7 +81,7 @@ class Message(db.Model):
     sent_at: Mapped[Timestamp | None]
     created_at: Mapped[Created]
 
-    ticket: Mapped["Ticket"] = relationship(backref="messages")  # noqa: F821
+    ticket: Mapped["Ticket"] = relationship(backref="messages")
     author: Mapped[User | None] = relationship(User)
     attachments: Mapped[list["Attachment"]] = relationship(back_populates="message", order_by="Attachment.id")
 
@@ -84,7 +89,7 @@ class Message(db.Model):
         return self.subject or f"Message {self.id}"
 
 
-class Attachment(db.Model):
+class Attachment(Model):
     """A file of a message; its bytes lie in the storage under their SHA-256.
 
     Without a message it is an upload of a draft, reachable by its uploader alone.

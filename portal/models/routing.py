@@ -3,12 +3,12 @@
 from sqlalchemy import ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from portal.extensions import db
+from portal.extensions import Model
 from portal.models.branch import PRIORITIES, Branch
 from portal.models.columns import Created, Json, JsonList, SmallId, one_of
 
 
-class RoutingRule(db.Model):
+class RoutingRule(Model):
     """Conditions in the JSON form of `portal.rules.routing.parse_condition`, and what follows from them."""
 
     __tablename__ = "routing_rule"

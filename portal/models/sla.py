@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from portal.extensions import db
+from portal.extensions import Model
 from portal.models.branch import PRIORITIES, Branch
 from portal.models.columns import BigId, Created, JsonList, SmallId, Timestamp, one_of
 
@@ -13,7 +13,7 @@ CLOCK_KINDS = ("first_response", "next_response", "resolution")
 CLOCK_STATES = ("running", "paused", "met", "breached", "cancelled")
 
 
-class SlaPolicy(db.Model):
+class SlaPolicy(Model):
     """Targets in minutes for the tickets that match; the first matching policy by position holds."""
 
     __tablename__ = "sla_policy"
@@ -43,7 +43,7 @@ class SlaPolicy(db.Model):
         return self.name
 
 
-class Clock(db.Model):
+class Clock(Model):
     """One running measurement on one ticket: a cache of what `portal.rules.sla` computes from the events.
 
     A breached clock keeps running until it is stopped, so `stopped_at` says whether anything is still owed;

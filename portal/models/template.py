@@ -4,7 +4,7 @@ from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from portal.extensions import db
+from portal.extensions import Model, db
 from portal.models.branch import Branch
 from portal.models.columns import Created, Json, SmallId, one_of
 
@@ -18,7 +18,7 @@ reply_template_branch = Table(
 )
 
 
-class ReplyTemplate(db.Model):
+class ReplyTemplate(Model):
     """A prepared reply with placeholders and optional actions; no branches means every branch."""
 
     __tablename__ = "reply_template"

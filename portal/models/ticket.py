@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from portal.extensions import db
+from portal.extensions import Model, db
 from portal.models.branch import PRIORITIES, Branch
 from portal.models.columns import BigId, Created, SmallId, Timestamp, one_of
 from portal.models.customer import CHANNEL_KINDS, Customer
@@ -40,7 +40,7 @@ ticket_tag = Table(
 )
 
 
-class Tag(db.Model):
+class Tag(Model):
     __tablename__ = "tag"
     __table_args__ = (UniqueConstraint("name"),)
 
@@ -52,7 +52,7 @@ class Tag(db.Model):
         return self.name
 
 
-class Ticket(db.Model):
+class Ticket(Model):
     """What a queue row needs stands here, so that a list reads no messages.
 
     `next_due_at` and `next_due_kind` cache the soonest running clock, `is_breached` that one is late.

@@ -1,10 +1,12 @@
 """Configured mailboxes: which of them an address belongs to, and how to reach their servers."""
 
 from dataclasses import dataclass
+from typing import cast
 
 from flask import current_app
 from sqlalchemy import func, or_, select
 
+from portal.channels.email.connecting import Security
 from portal.extensions import db
 from portal.models import ChannelAccount
 
@@ -40,7 +42,7 @@ class Relay:
 
     host: str
     port: int
-    security: str
+    security: Security
     username: str
     password: str
 
@@ -57,7 +59,7 @@ def relay_of(account: ChannelAccount | None) -> Relay:
         return Relay(
             account.smtp_host,
             account.smtp_port,
-            account.smtp_security,
+            cast(Security, account.smtp_security),
             account.smtp_username,
             unseal(account.smtp_password_encrypted),
         )

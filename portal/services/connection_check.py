@@ -1,11 +1,9 @@
 """Whether a mailbox's servers let us in, step by step."""
 
 from dataclasses import replace
-from typing import cast
 
 from portal.channels.base import ConnectionStep
 from portal.channels.email import imap, smtp
-from portal.channels.email.connecting import Security
 from portal.models import ChannelAccount
 from portal.services import accounts, mailboxes
 
@@ -31,7 +29,7 @@ def check_account(account: ChannelAccount) -> list[tuple[str, ConnectionStep]]:
                 smtp.SmtpSettings(
                     host=relay.host,
                     port=relay.port,
-                    security=cast(Security, relay.security),
+                    security=relay.security,
                     username=relay.username,
                     password=relay.password,
                     timeout_seconds=TIMEOUT_SECONDS,

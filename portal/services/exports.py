@@ -30,12 +30,11 @@ FORMULA_STARTS = tuple(ord(sign) for sign in "=+-@\t\n\r")
 def stream_tickets(tickets: Select[Any], *, has_bom: bool = False) -> Generator[bytes, None, None]:
     """The tickets of that select, in its order, as UTF-8 CSV with a header row, in chunks of about 64 KB.
 
-    The statement has begun when this returns, so what can go wrong goes wrong before the first byte is answered.
-    Until the iterator is used up or closed it holds the session's connection. Times are UTC. Reads only.
+    The statement begins with the first chunk, on the session of whoever takes it: an answer is sent after the
+    request's own session has ended. Until the generator is used up or closed it holds that session's connection.
+    Times are UTC. Reads only.
     """
-    chunks = _copied(tickets)
-    first = next(chunks)
-    return _from_first(BYTE_ORDER_MARK + first if has_bom else first, chunks)
+    return _chunks(*copy_statement(tickets), has_bom=has_bom)
 
 
 def record_export(actor: User, filter_args: Mapping[str, Any], *, address: str = "") -> None:
@@ -62,7 +61,7 @@ def record_export(actor: User, filter_args: Mapping[str, Any], *, address: str =
 
 def copy_statement(tickets: Select[Any]) -> tuple[str, dict[str, Any]]:
     """The COPY of those tickets and its values, which psycopg binds: COPY itself takes none from a client."""
-    dialect = db.session.connection().dialect
+    dialect = db.session.get_bind().dialect
     compiled = _export_of(tickets).compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
     return f"COPY ({compiled}) TO STDOUT WITH (FORMAT csv, HEADER)", dict(compiled.params)
 
@@ -145,8 +144,7 @@ def _seconds_between(start: Any, end: Any) -> ColumnElement[int]:
     return cast(func.date_part("epoch", end - start), BigInteger)
 
 
-def _copied(tickets: Select[Any]) -> Generator[bytes, None, None]:
-    statement, values = copy_statement(tickets)
+def _chunks(statement: str, values: Mapping[str, Any], *, has_bom: bool) -> Generator[bytes, None, None]:
     connection = db.session.connection()
     # A list may take longer to download than a page may take to answer.
     connection.execute(text("SET LOCAL statement_timeout = 0"))
@@ -154,7 +152,7 @@ def _copied(tickets: Select[Any]) -> Generator[bytes, None, None]:
     connection.execute(text("SET LOCAL work_mem = '64MB'"))
     driver = connection.connection.driver_connection
     assert driver is not None, "a connection of the pool is open"
-    buffer = bytearray()
+    buffer = bytearray(BYTE_ORDER_MARK if has_bom else b"")
     try:
         with driver.cursor() as cursor, cursor.copy(composing.SQL(statement), values) as copy:
             for row in copy:
@@ -167,12 +165,3 @@ def _copied(tickets: Select[Any]) -> Generator[bytes, None, None]:
         # The reader has gone: psycopg has cancelled the statement, which leaves the transaction to be ended.
         db.session.rollback()
         raise
-
-
-def _from_first(first: bytes, chunks: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
-    """The chunks with the one that was taken already; when the reader goes away, so does the statement."""
-    try:
-        yield first
-        yield from chunks
-    finally:
-        chunks.close()

@@ -295,7 +295,7 @@ def _routing_rules() -> list[routing.Rule]:
 
 
 def _fall_back_branch_id(account: ChannelAccount, active: set[int]) -> int:
-    branch = account.branch
+    branch: Branch | None = account.branch
     seen: set[int] = set()
     while branch is not None and branch.id not in active and branch.id not in seen:
         seen.add(branch.id)
@@ -416,11 +416,10 @@ def _bounced_delivery(item: InboxItem, mail: ParsedMail) -> Delivery | None:
         return None
     found = select(Delivery).where(Delivery.message_id == message_id)
     failed = [recipient.lower() for recipient in mail.failed_recipients]
-    if failed:
-        named = db.session.scalar(found.where(func.lower(Delivery.recipient).in_(failed)).limit(1))
-        if named is not None:
-            return named
-    return db.session.scalar(found.order_by(Delivery.id).limit(1))
+    # The recipient that the bounce names first, else whoever got the mail first.
+    is_named = func.lower(Delivery.recipient).in_(failed)
+    delivery: Delivery | None = db.session.scalar(found.order_by(is_named.desc(), Delivery.id).limit(1))
+    return delivery
 
 
 def _note_bounce(item: InboxItem, mail: ParsedMail, ticket: Ticket, message: Message) -> None:
@@ -439,7 +438,7 @@ def _note_bounce(item: InboxItem, mail: ParsedMail, ticket: Ticket, message: Mes
         message_id=answered.id,
         data={"recipient": delivery.recipient, "status": mail.bounce_status or ""},
     )
-    for user_id in {answered.author_id, ticket.assignee_id} - {None}:
+    for user_id in notifications.people(answered.author_id, ticket.assignee_id):
         notifications.notify(
             user_id,
             "bounced",

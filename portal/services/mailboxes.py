@@ -1,19 +1,21 @@
 """Fetching from IMAP mailboxes: accepted and committed one by one, told to the server only then."""
 
 from datetime import timedelta
+from typing import cast
 
 import structlog
 from sqlalchemy import or_, select, update
 
 from portal.channels.base import IncomingBytes
 from portal.channels.email import imap
+from portal.channels.email.connecting import Security
 from portal.errors import Permanent, Retryable
 from portal.extensions import db
 from portal.models import ChannelAccount
 from portal.models.columns import now
 from portal.secrets_box import unseal
 from portal.services import intake
-from portal.services.transaction import transaction
+from portal.services.transaction import affected, transaction
 
 INTERVAL = timedelta(seconds=60)
 PAUSE_AFTER_TROUBLE = timedelta(minutes=5)
@@ -82,11 +84,11 @@ def settings_of(account: ChannelAccount) -> imap.ImapSettings:
         account_id=account.id,
         host=account.imap_host,
         port=account.imap_port,
-        security=account.imap_security,
+        security=cast(Security, account.imap_security),
         username=account.imap_username,
         password=unseal(account.imap_password_encrypted),
         folder=account.imap_folder,
-        post_action=account.imap_post_action,
+        post_action=cast(imap.PostAction, account.imap_post_action),
         move_folder=account.imap_move_folder,
     )
 
@@ -98,7 +100,7 @@ def _cursor_of(account: ChannelAccount) -> imap.Cursor:
 def _claim(account_id: int) -> bool:
     at = now()
     with transaction():
-        claimed = db.session.execute(
+        claimed = affected(
             update(ChannelAccount)
             .where(
                 ChannelAccount.id == account_id,
@@ -106,9 +108,8 @@ def _claim(account_id: int) -> bool:
                 or_(ChannelAccount.next_fetch_at.is_(None), ChannelAccount.next_fetch_at <= at),
             )
             .values(next_fetch_at=at + LEASE)
-            .execution_options(synchronize_session=False)
         )
-    return bool(claimed.rowcount)
+    return bool(claimed)
 
 
 def _note_trouble(account: ChannelAccount, sentence: str) -> None:

@@ -9,7 +9,7 @@ from portal import live
 from portal.extensions import db
 from portal.models import Notification, Ticket
 from portal.models.columns import now
-from portal.services.transaction import transaction
+from portal.services.transaction import affected, transaction
 
 
 def notify(user_id: int, kind: str, text: str, *, fact_key: str, ticket: Ticket | None = None) -> None:
@@ -28,10 +28,15 @@ def notify(user_id: int, kind: str, text: str, *, fact_key: str, ticket: Ticket 
     live.after_commit("notified", user_id=user_id)
 
 
+def people(*user_ids: int | None) -> set[int]:
+    """Those who are to be told, each once; nobody for None."""
+    return {user_id for user_id in user_ids if user_id is not None}
+
+
 def mark_read(user_id: int, notification_ids: Iterable[int] | None = None) -> int:
     """Mark the person's notifications (all, or those) as read; return how many were not. Commits."""
     mine = update(Notification).where(Notification.user_id == user_id, Notification.read_at.is_(None))
     if notification_ids is not None:
         mine = mine.where(Notification.id.in_(list(notification_ids)))
     with transaction():
-        return db.session.execute(mine.values(read_at=now())).rowcount
+        return affected(mine.values(read_at=now()))

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from flask import current_app
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import undefer
 
 from portal import storage
@@ -18,7 +18,7 @@ from portal.models import ChannelAccount, Delivery, Message, OutboxItem, Ticket
 from portal.models.columns import now
 from portal.rules import tokens
 from portal.services import accounts, events, notifications
-from portal.services.transaction import transaction
+from portal.services.transaction import affected, transaction
 
 # While a worker has an item in hand nobody else takes it; after this it is taken to be dead.
 LEASE = timedelta(minutes=5)
@@ -82,7 +82,7 @@ def retry(item: OutboxItem) -> None:
             message.delivery_state = "queued"
 
 
-def _is_owed(at: datetime) -> "ColumnElement[bool]":  # noqa: F821
+def _is_owed(at: datetime) -> ColumnElement[bool]:
     # An item in state "sending" whose time has come was left behind by a worker that died.
     return or_(
         OutboxItem.state == "queued", OutboxItem.state == "deferred", OutboxItem.state == "sending"
@@ -92,13 +92,12 @@ def _is_owed(at: datetime) -> "ColumnElement[bool]":  # noqa: F821
 def _claim(outbox_item_id: int) -> bool:
     at = now()
     with transaction():
-        claimed = db.session.execute(
+        claimed = affected(
             update(OutboxItem)
             .where(OutboxItem.id == outbox_item_id, _is_owed(at))
             .values(state="sending", attempt_count=OutboxItem.attempt_count + 1, next_attempt_at=at + LEASE)
-            .execution_options(synchronize_session=False)
         )
-    return bool(claimed.rowcount)
+    return bool(claimed)
 
 
 def _note(delivery: Delivery, result: RecipientResult) -> None:
@@ -140,7 +139,8 @@ def _settle(item: OutboxItem, *, problem: str = "", is_final: bool = False) -> N
 
 def pause_after(attempt_count: int) -> timedelta:
     """How long to wait after that many tries: doubling from half a minute up to four hours."""
-    return min(FIRST_PAUSE * 2 ** min(max(attempt_count - 1, 0), 16), LONGEST_PAUSE)
+    doublings = min(max(attempt_count - 1, 0), 16)
+    return min(FIRST_PAUSE * (1 << doublings), LONGEST_PAUSE)
 
 
 def _tell_failure(ticket: Ticket, message: Message, failed: list[Delivery]) -> None:
@@ -151,7 +151,7 @@ def _tell_failure(ticket: Ticket, message: Message, failed: list[Delivery]) -> N
         message_id=message.id,
         data={"recipients": [each.recipient for each in failed], "reasons": reasons[:1000]},
     )
-    for user_id in {message.author_id, ticket.assignee_id} - {None}:
+    for user_id in notifications.people(message.author_id, ticket.assignee_id):
         notifications.notify(
             user_id,
             "delivery_failed",
@@ -165,7 +165,7 @@ def _return_path(item: OutboxItem, delivery: Delivery) -> str:
     """A signed envelope sender, so that a bounce names the very delivery that it is about."""
     account = item.account
     assert account is not None, "a mail is sent by an account"
-    key = current_app.config["SETTINGS"].signing_keys[0]
+    key: bytes = current_app.config["SETTINGS"].signing_keys[0]
     try:
         return tokens.return_path_for(key, delivery.id, account.address)
     except ValueError:
@@ -215,7 +215,7 @@ def _mailboxes(people: list[dict[str, str]]) -> tuple[Mailbox, ...]:
 
 
 def _reply_to(message: Message, account: ChannelAccount) -> str:
-    key = current_app.config["SETTINGS"].signing_keys[0]
+    key: bytes = current_app.config["SETTINGS"].signing_keys[0]
     try:
         return tokens.reply_address(account.address, tokens.ticket_token(key, message.ticket_id))
     except ValueError:

@@ -5,6 +5,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from portal.extensions import db
 from portal.models import Customer, Identity
+from portal.services.transaction import affected
 
 
 def normalise_address(address: str) -> str:
@@ -26,12 +27,12 @@ def customer_of_address(address: str, name: str = "") -> Customer:
     customer = Customer(name=name[:200])
     db.session.add(customer)
     db.session.flush()
-    made = db.session.execute(
+    made = affected(
         insert(Identity)
         .values(customer_id=customer.id, kind="email", address=address, suppressed_reason="")
         .on_conflict_do_nothing(index_elements=["kind", "address"])
     )
-    if made.rowcount:
+    if made:
         return customer
     db.session.delete(customer)
     db.session.flush()

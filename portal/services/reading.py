@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.extensions import db
@@ -29,7 +29,7 @@ def tickets_as_data(query: str = "") -> list[dict[str, Any]]:
 def _matches(query: str) -> Any:
     escaped = query.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
     pattern = f"%{escaped}%"
-    reached = [
+    reached: list[ColumnElement[bool]] = [
         Ticket.subject.ilike(pattern),
         Ticket.customer_id.in_(select(Identity.customer_id).where(Identity.address.ilike(pattern))),
         Ticket.customer_id.in_(select(Customer.id).where(Customer.name.ilike(pattern))),

@@ -18,7 +18,7 @@ from portal.models.columns import now
 from portal.rules import lifecycle, subjects, tokens
 from portal.rules import sla as rules
 from portal.services import accounts, assignment, escalation, events, people, sla, tickets
-from portal.services.transaction import transaction
+from portal.services.transaction import affected, transaction
 
 SNIPPET_LENGTH = 160
 LONGEST_REPLY = 2_000_000
@@ -103,12 +103,12 @@ def cancel_sending(message: Message, actor: User) -> None:
     ticket = db.session.get(Ticket, message.ticket_id)
     assert ticket is not None, "a message's ticket is kept by its foreign key"
     with transaction(ticket):
-        stopped = db.session.execute(
+        stopped = affected(
             update(OutboxItem)
             .where(OutboxItem.message_id == message.id, OutboxItem.state == "queued")
             .values(state="cancelled")
         )
-        if not stopped.rowcount:
+        if not stopped:
             raise Conflict("This reply is already on its way and cannot be taken back.")
         message.delivery_state = "cancelled"
         events.record("reply_cancelled", ticket=ticket, actor=actor, message_id=message.id)
@@ -346,7 +346,8 @@ def _acknowledge_own(ticket: Ticket, actor: User) -> None:
 
 
 def _signing_key() -> bytes:
-    return current_app.config["SETTINGS"].signing_keys[0]
+    key: bytes = current_app.config["SETTINGS"].signing_keys[0]
+    return key
 
 
 def _domain(account: ChannelAccount) -> str:

@@ -52,7 +52,7 @@ def usable_templates(user: User, ticket: Ticket | None = None) -> list[ReplyTemp
         .order_by(ReplyTemplate.name)
         .limit(MOST_CANDIDATES)
     )
-    templates = list(db.session.scalars(found))
+    templates: list[ReplyTemplate] = list(db.session.scalars(found))
     if ticket is None:
         return templates
     return [

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, Delete, Insert, Update
 
 from portal.extensions import db
 
@@ -23,3 +25,9 @@ def transaction(*locked: Any) -> Iterator[None]:
     except BaseException:
         db.session.rollback()
         raise
+
+
+def affected(statement: Insert | Update | Delete) -> int:
+    """Run the statement in the current transaction and return how many rows it changed: what a claim is decided by."""
+    done = db.session.execute(statement.execution_options(synchronize_session=False))
+    return cast(CursorResult[Any], done).rowcount

@@ -15,7 +15,7 @@ from portal.errors import UserFault
 from portal.extensions import db
 from portal.models import Attachment
 from portal.models.columns import now
-from portal.services.transaction import transaction
+from portal.services.transaction import affected, transaction
 
 SIZE_LIMIT_BYTES = 20 * 1024 * 1024
 # A picture within the size limit can still unpack to gigabytes.
@@ -83,4 +83,4 @@ def drop_unused() -> int:
         Attachment.message_id.is_(None), Attachment.created_at < now() - timedelta(days=KEPT_UNUSED_DAYS)
     )
     with transaction():
-        return db.session.execute(unused).rowcount
+        return affected(unused)

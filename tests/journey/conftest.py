@@ -125,7 +125,9 @@ def open_page(browser: Any, installation: Installation) -> Iterator[Callable[...
         page = context.new_page()
         page.set_default_timeout(20_000)
         page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
-        page.on("console", lambda message: complaints.append(message.text) if _is_complaint(message) else None)
+        page.on(
+            "console", lambda message: complaints.append(message.text) if _is_complaint(message) else None
+        )
         page.on("request", lambda request: _check_host(request.url, installation.base_url, complaints))
         if who is not None:
             log_in(page, installation, who)

@@ -111,7 +111,7 @@ def _statements(installation: Installation) -> tuple[str, str]:
     from psycopg import ClientCursor
 
     app = installation.app(with_admin=False)
-    with app.app_context(), app.test_request_context():
+    with app.app_context():
         from portal.extensions import db
         from portal.models import User
         from portal.services.exports import copy_statement

@@ -2,9 +2,11 @@
 
 import csv
 import io
+import threading
 from collections.abc import Callable
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from portal.extensions import db
@@ -112,3 +114,20 @@ def test_who_took_which_list_is_in_the_ledger_and_the_audit(make: Factory, login
     assert event.data == {"list": "tickets", "format": "csv", "filter": {"view": "all", "status": "closed"}}
     entry = db.session.query(AuditEntry).filter_by(action="exported").one()
     assert (entry.actor_id, entry.object_type) == (agent.id, "ticket")
+
+
+def test_the_list_goes_out_after_the_request_has_ended(
+    app: Flask, real_commits: None, login: Callable
+) -> None:
+    """Without the context that tests hold open, the request's session is gone when the file is read."""
+    make = Factory()
+    branch = make.branch()
+    agent = make.agent(branch=branch)
+    make.tickets(200, branch, status="open", subject="x" * 2_000)
+    db.session.commit()
+    client = login(agent)
+    lines: list[int] = []
+    reader = threading.Thread(target=lambda: lines.append(len(numbers(client, "view=all"))), daemon=True)
+    reader.start()
+    reader.join(timeout=30)
+    assert lines == [200]

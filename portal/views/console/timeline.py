@@ -134,11 +134,19 @@ def due_line(standing: Standing, reader: Reader) -> tuple[str, str]:
     sentence = (
         f"{label} due in {words.span(seconds)}" if seconds >= 0 else f"{label} is {words.span(seconds)} late"
     )
-    step = next((step for step in standing.path if step.state == "next" and step.at), None)
-    if step is not None and step.at is not None and step.at > reader.at:
-        sentence += f" · goes to {step.name} {_at(step.at, reader)} {step.unless}".rstrip()
+    goes_on = _goes_on(standing, reader)
+    if seconds < 0 and not goes_on:
+        # That it is late has been said where it happened.
+        return "", ""
     tone = "late" if seconds < 0 else "warn" if clock.warn_at and clock.warn_at <= reader.at else ""
-    return sentence, tone
+    return sentence + goes_on, tone
+
+
+def _goes_on(standing: Standing, reader: Reader) -> str:
+    step = next((step for step in standing.path if step.state == "next" and step.at), None)
+    if step is None or step.at is None or step.at <= reader.at:
+        return ""
+    return f" · goes to {step.name} {_at(step.at, reader)} {step.unless}".rstrip()
 
 
 def _at(moment: datetime, reader: Reader) -> str:

@@ -24,7 +24,7 @@ function stayAtEnd(thread) {
   const end = () => (thread.scrollTop = thread.scrollHeight);
   end();
   const sizes = new ResizeObserver(end);
-  for (const child of thread.children) sizes.observe(child);
+  for (const each of [thread, ...thread.children]) sizes.observe(each);
   const rest = () => sizes.disconnect();
   for (const kind of ["wheel", "touchstart", "keydown", "pointerdown"]) thread.addEventListener(kind, rest, { once: true });
   setTimeout(rest, 4000);

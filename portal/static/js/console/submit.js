@@ -17,7 +17,7 @@ async function send(form, submitter) {
   const buttons = [...form.querySelectorAll("button")];
   buttons.forEach((button) => (button.disabled = true));
   try {
-    const response = await request(submitter?.formAction || form.action, { method: "POST", body });
+    const response = await request(submitter?.getAttribute("formaction") || form.action, { method: "POST", body });
     if (!response.ok) return refuse(form, messageIn(await response.text()));
     const answer = await response.json();
     if (answer.url) return location.assign(answer.url);

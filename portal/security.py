@@ -2,7 +2,7 @@
 
 import secrets
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, abort, g, request
 
 # Sanitised mail is shown in the page and editors write inline styles: attributes may style, nothing inline may run.
 POLICY = {
@@ -24,7 +24,14 @@ POLICY = {
 def install_security(app: Flask) -> None:
     """Nonce for templates (`csp_nonce()`), headers on every answer."""
     app.jinja_env.globals["csp_nonce"] = csp_nonce
+    app.before_request(_hide_old_editor)
     app.after_request(_add_headers)
+
+
+def _hide_old_editor() -> None:
+    """Flask-CKEditor would serve the CKEditor 4 of 2020, samples included; the pages use a bundle of their own."""
+    if request.endpoint == "ckeditor.static":
+        abort(404)
 
 
 def csp_nonce() -> str:

@@ -10,12 +10,13 @@ import random
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import Flask
 from flask_appbuilder.security.sqla.models import User
@@ -292,7 +293,7 @@ def _tell_stories() -> None:
         chance.shuffle(names)
         for index, (begun, name) in enumerate(zip(story.times, names, strict=False)):
             course = Course(story, name, next(numbers))
-            at = now() - timedelta(hours=begun)
+            at = _in_the_day(now() - timedelta(hours=begun), story.branch, course.number)
             steps.append((at, course.number, _opening(course)))
             for minutes, what, words in story.steps or (EARLIER if index else ()):
                 at += timedelta(minutes=max(1, int(minutes * chance.uniform(0.7, 1.4))))
@@ -303,6 +304,17 @@ def _tell_stories() -> None:
         with as_of(at):
             do(at)
     _fire_until(now())
+
+
+def _in_the_day(at: datetime, code: str, number: int) -> datetime:
+    """Older questions come while the shop is open; those of the last hours stay where the clocks are wanted."""
+    if now() - at < timedelta(hours=12):
+        return at
+    zone = ZoneInfo(next(place.time_zone for place in PLACES if place.code == code))
+    local = at.astimezone(zone).replace(hour=9 + number % 6, minute=number * 7 % 60)
+    while local.weekday() > 4:
+        local -= timedelta(days=1)
+    return local.astimezone(UTC)
 
 
 def _fire_until(until: datetime) -> None:

@@ -11,6 +11,7 @@ from flask_appbuilder.fieldwidgets import (
     Select2Widget,
 )
 from flask_appbuilder.forms import GeneralModelConverter
+from flask_ckeditor import CKEditorField
 from sqlalchemy import Boolean, Integer, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from wtforms import (
@@ -137,8 +138,8 @@ class SecretField(PasswordField):
         """The view seals or hashes it."""
 
 
-class EditorField(TextAreaField):
-    """HTML, edited with the page's editor where scripts run, as source where they do not."""
+class EditorField(CKEditorField):
+    """HTML by Flask-CKEditor's field, edited with the page's editor where scripts run, as source where they do not."""
 
     def __init__(self, label: str = "", rows: int = 14, **kwargs: Any):
         render = {"rows": rows, "class": "form-control", "data-behaviour": "editor"}

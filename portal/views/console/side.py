@@ -9,7 +9,7 @@ from portal import access
 from portal.models import Escalation, Ticket, User
 from portal.rules import lifecycle
 from portal.rules.escalation import PathStep
-from portal.rules.sla import CLOCK_LABELS, ClockView
+from portal.rules.sla import CLOCK_KINDS, CLOCK_LABELS, ClockView
 from portal.services import sla
 from portal.views.console import reading, words
 from portal.views.console.reading import Found, Standing
@@ -149,6 +149,7 @@ def _clock_lines(clocks: Sequence[ClockView], reader: Reader) -> tuple[ClockLine
     shown = [clock for clock in newest.values() if clock.state != "cancelled"]
     if any(clock.kind == "next_response" for clock in shown):
         shown = [clock for clock in shown if clock.kind != "first_response" or clock.stopped_at is None]
+    shown.sort(key=lambda clock: CLOCK_KINDS.index(clock.kind))
     return tuple(_clock_line(clock, reader) for clock in shown)
 
 

@@ -1,7 +1,11 @@
 /* Brings what the server says now into what the page shows, touching only what differs. */
 
-/** Make the keyed children of `current` (id, data-mark) those of `fresh`; what looks the same stays as it is. */
-export function patchList(current, fresh) {
+/**
+ * Make the keyed children of `current` (id, data-mark) those of `fresh`; what looks the same stays as it is.
+ * With `keepsRest`, `fresh` is the first page of a longer list: what stands beyond it stays too.
+ */
+export function patchList(current, fresh, keepsRest = false) {
+  const rest = new Set(keepsRest ? [...current.children].slice(fresh.children.length) : []);
   const there = new Map([...current.children].filter((each) => each.id).map((each) => [each.id, each]));
   let after = null;
   let isChanged = false;
@@ -20,6 +24,7 @@ export function patchList(current, fresh) {
     after = element;
   }
   for (const gone of there.values()) {
+    if (rest.has(gone)) continue;
     gone.remove();
     isChanged = true;
   }

@@ -1,6 +1,5 @@
 /* Keeps a page as it is now: asks for its parts (data-parts-url) when a hint concerns it. */
 
-import { request } from "../partial.js";
 import { partsOf, patchList, patchWhole } from "./patch.js";
 
 const GATHER_MS = 250;
@@ -19,10 +18,12 @@ export function attach(page) {
       const looking = document.visibilityState === "visible" ? "1" : "0";
       const address = new URL(page.dataset.partsUrl, location.href);
       address.searchParams.set("looking", looking);
-      const response = await request(address);
+      // Not by request(): an absence is said once, by live.js, and not by every attempt.
+      const response = await fetch(address, { credentials: "same-origin", headers: { "X-Partial": "1" } });
       if (response.ok) show(await response.text());
+      else if (response.status === 401) sayEnded();
     } catch {
-      /* Said by request; the next hint or the next minute tries again. */
+      /* The next hint or the next minute tries again. */
     } finally {
       isAsking = false;
     }
@@ -46,12 +47,22 @@ export function attach(page) {
 
   function show(html) {
     const parts = partsOf(html);
+    // Somebody who has read on for several pages keeps them.
+    const rows = page.querySelector("[data-rows]");
+    const keepsRest = Boolean(rows && parts.has("rows") && rows.children.length > parts.get("rows").children.length);
     for (const current of page.querySelectorAll("[data-part]")) {
       const fresh = parts.get(current.dataset.part);
-      if (!fresh) continue;
-      if (current.hasAttribute("data-keyed")) patchList(current, fresh);
+      if (!fresh || (keepsRest && current.dataset.part === "foot")) continue;
+      if (current.hasAttribute("data-keyed")) patchList(current, fresh, keepsRest && current === rows);
       else patchWhole(current, fresh);
     }
     page.dispatchEvent(new CustomEvent("portal:refreshed", { bubbles: true }));
   }
+}
+
+function sayEnded() {
+  const banner = document.querySelector("[data-live-status]");
+  if (!banner) return;
+  banner.textContent = "Your session has ended. What you wrote is kept in this browser: reload the page and sign in.";
+  banner.hidden = false;
 }

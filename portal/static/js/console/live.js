@@ -30,6 +30,7 @@ function listen(address) {
   };
   const again = () => {
     clearTimeout(watchdog);
+    removeEventListener("online", again);
     source.close();
     tell({ kind: "away" });
     setTimeout(() => listen(address), wait);
@@ -40,12 +41,17 @@ function listen(address) {
     rest();
     tell({ kind: "back" });
   });
-  source.addEventListener("beat", rest);
+  // A connection may live through what looked like an absence; its next sign of life ends that.
+  source.addEventListener("beat", () => {
+    rest();
+    tell({ kind: "back" });
+  });
   source.addEventListener("message", (event) => {
     rest();
     tell(JSON.parse(event.data));
   });
   source.addEventListener("error", again);
+  addEventListener("online", again);
   rest();
 }
 
@@ -57,7 +63,8 @@ function tell(hint) {
 function take(hint) {
   if (hint.kind === "away") return show(true);
   if (hint.kind === "back") {
-    if (isAway) document.dispatchEvent(new CustomEvent("portal:catch-up"));
+    if (!isAway) return;
+    document.dispatchEvent(new CustomEvent("portal:catch-up"));
     return show(false);
   }
   document.dispatchEvent(new CustomEvent("portal:live", { detail: hint }));
@@ -72,7 +79,7 @@ function show(nowAway) {
     patience = setTimeout(() => say("You are offline or the server is away. Trying again…"), 4000);
     return;
   }
-  if (isAway && banner && !banner.hidden) {
+  if (banner && !banner.hidden) {
     say("You were away, catching up…");
     patience = setTimeout(() => (banner.hidden = true), 2500);
   }

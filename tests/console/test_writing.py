@@ -112,6 +112,20 @@ def test_a_reply_to_an_outdated_view_is_refused_once_and_shows_what_is_new(
     assert db.session.query(OutboxItem).count() == 1
 
 
+def test_a_page_that_showed_no_message_yet_is_guarded_too(desk, login, make: Factory) -> None:
+    ticket, _question, agent = desk
+    answer = login(agent).post(f"/tickets/{ticket.number}/reply", data={"html": "First!", "seen": "0"})
+    assert answer.status_code == 409
+    assert db.session.query(OutboxItem).count() == 0
+
+
+@pytest.mark.parametrize("seen", ["", "x", "-1", "99999999999999999999999", "²"])
+def test_a_damaged_mark_of_what_was_seen_breaks_nothing(desk, login, seen: str) -> None:
+    ticket, _question, agent = desk
+    answer = login(agent).post(f"/tickets/{ticket.number}/reply", data={"html": "Hello", "seen": seen})
+    assert answer.status_code == 303
+
+
 def test_a_colleagues_reply_counts_as_new_and_ones_own_does_not(desk, login, make: Factory) -> None:
     ticket, question, agent = desk
     colleague = make.agent(branch=ticket.branch)

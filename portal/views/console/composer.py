@@ -35,7 +35,7 @@ def reply(number: int) -> Any:
             template_id=request.form.get("template", type=int),
             attachment_keys=draft.attachment_keys,
             then_status=_then(found),
-            seen_message_id=draft.seen or None,
+            seen_message_id=draft.seen,
         )
     except UserFault as fault:
         return _refused(number, fault, draft)
@@ -128,9 +128,13 @@ def _draft(tab: str) -> Draft:
         to=form.get("to", ""),
         cc=form.get("cc", ""),
         # "Send anyway" names what its reader has seen since; the form itself what stood there before.
-        seen=max((int(value) for value in form.getlist("seen") if value.isdecimal()), default=0),
+        seen=max((int(value) for value in form.getlist("seen") if _is_id(value)), default=None),
         attachment_keys=tuple(form.getlist("attachment"))[:MOST_FILES],
     )
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 19
 
 
 def _with_files(draft: Draft) -> Draft:
@@ -167,7 +171,7 @@ def _refused(number: int, fault: UserFault, draft: Draft) -> Any:
     found = access.access_ticket_by_number(person(), number)
     newer: tuple[Any, ...] = ()
     seen = draft.seen
-    if isinstance(fault, Conflict) and draft.seen:
+    if isinstance(fault, Conflict) and draft.seen is not None:
         thread = reading.Thread(tuple(reading.newer_than(found, draft.seen, person())), has_older=False)
         newer = timeline_of(found, thread, (), words.reader()).entries
         seen = max((each.message.id for each in thread.said), default=draft.seen)

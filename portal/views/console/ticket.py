@@ -31,7 +31,7 @@ class Draft:
     note: str = ""
     to: str = ""
     cc: str = ""
-    seen: int = 0
+    seen: int | None = None
     attachment_keys: tuple[str, ...] = ()
 
 

@@ -19,9 +19,18 @@ def install_commands(app: Flask) -> None:
 @click.option("--demo", is_flag=True, help="Load the demo data as well.")
 def release(demo: bool) -> None:
     """Bring the database up to date: migrations, partitions, roles, permissions."""
+    from redis.exceptions import RedisError
+    from sqlalchemy.exc import OperationalError
+
     from portal import release as releasing
 
-    releasing.bring_up_to_date(with_demo=demo)
+    try:
+        releasing.bring_up_to_date(with_demo=demo)
+    except OperationalError as error:
+        reason = str(error.orig).strip().splitlines()[-1]
+        _fail(f"PostgreSQL cannot be reached ({reason}). Start it, or correct DATABASE_URL.")
+    except RedisError as error:
+        _fail(f"Redis cannot be reached ({error}). Start it, or correct REDIS_URL.")
 
 
 @click.command()

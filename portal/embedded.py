@@ -25,6 +25,7 @@ from config import Settings
 
 DATABASE = "portal"
 START_SECONDS = 60
+REDIS_START_SECONDS = 15
 # sockaddr_un holds 108 bytes; PostgreSQL appends "/.s.PGSQL.5432".
 LONGEST_SOCKET_FOLDER = 85
 
@@ -131,7 +132,11 @@ def start_redis(embedded: Embedded) -> bool:
         raise CannotStart(f"The embedded Redis server cannot run here: {error}.") from error
     if done.returncode:
         raise CannotStart(f"The embedded Redis server did not start: {done.stdout or done.stderr}")
-    _wait_until(lambda: _redis_answers(embedded), f"The embedded Redis server gives no answer; see {log}.")
+    _wait_until(
+        lambda: _redis_answers(embedded),
+        REDIS_START_SECONDS,
+        f"The embedded Redis server gives no answer; see {log}.",
+    )
     return True
 
 
@@ -142,7 +147,7 @@ def stop_redis(embedded: Embedded) -> None:
     with suppress(redis.RedisError), redis.Redis.from_url(embedded.redis_url) as client:
         client.shutdown(nosave=True)
     with suppress(CannotStart):
-        _wait_until(lambda: not _redis_answers(embedded), "")
+        _wait_until(lambda: not _redis_answers(embedded), REDIS_START_SECONDS, "")
 
 
 def _database_answers(embedded: Embedded) -> bool:
@@ -262,8 +267,8 @@ def _is_passable(path: Path) -> bool:
     return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
 
 
-def _wait_until(is_done: Callable[[], bool], complaint: str) -> None:
-    end = time.monotonic() + START_SECONDS
+def _wait_until(is_done: Callable[[], bool], seconds: float, complaint: str) -> None:
+    end = time.monotonic() + seconds
     while not is_done():
         if time.monotonic() > end:
             raise CannotStart(complaint)

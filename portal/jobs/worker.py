@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from flask import Flask, current_app
-from rq import Queue, SimpleWorker
+from rq import Queue, SimpleWorker, worker_registration
 from rq.worker_pool import WorkerPool
 
 from portal.enqueue import QUEUES
@@ -12,6 +12,8 @@ from portal.extensions import db, redis_handle
 
 # A worker that died with a job in hand is noticed after about three of these.
 MAINTENANCE_SECONDS = 30
+# RQ waits for work 15 s less than this, then says that it is alive.
+TTL_SECONDS = 25
 _app: list[Flask] = []
 
 
@@ -22,7 +24,16 @@ class PortalWorker(SimpleWorker):
     """
 
     def __init__(self, *words: Any, **settings: Any) -> None:
-        super().__init__(*words, **{**settings, "maintenance_interval": MAINTENANCE_SECONDS})
+        super().__init__(
+            *words, **{**settings, "maintenance_interval": MAINTENANCE_SECONDS, "worker_ttl": TTL_SECONDS}
+        )
+
+    def heartbeat(self, *words: Any, **settings: Any) -> None:
+        """RQ registers a worker once; one whose Redis was emptied would serve on unseen."""
+        super().heartbeat(*words, **settings)
+        with self.connection.pipeline() as pipe:
+            worker_registration.register(self, pipe)
+            pipe.execute()
 
     def perform_job(self, *words: Any, **settings: Any) -> bool:
         with _app[0].app_context():

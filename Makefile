@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# For every Python from 3.11.0 on: some packages are needed by the older ones only.
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 export PYTHONWARNINGS ?= ignore
 
 .PHONY: run install install-run test check bench corpora lock editor clean
@@ -40,8 +42,8 @@ corpora: install
 	$(BIN)/python -m bench.corpora
 
 lock: install
-	$(BIN)/uv pip compile --quiet --generate-hashes requirements.in -o requirements.txt
-	$(BIN)/uv pip compile --quiet --generate-hashes requirements-dev.in -o requirements-dev.txt
+	$(LOCK) requirements.in -o requirements.txt
+	$(LOCK) requirements-dev.in -o requirements-dev.txt
 
 editor:
 	cd frontend && npm ci && npm run build

@@ -4,9 +4,11 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-from flask import Flask, Response, request, url_for
+from flask import Flask, Response, current_app, g, request, url_for
 
 KEEP_SECONDS = 365 * 24 * 3600
+# Modules import one another by name, so a change in one must change the address of all.
+MODULES = "js"
 
 
 def install_assets(app: Flask) -> None:
@@ -16,16 +18,29 @@ def install_assets(app: Flask) -> None:
 
 
 def asset(path: str) -> str:
-    """The address of `static/<path>`, with the first half of its SHA-256 as the version."""
-    from flask import current_app
+    """The address of `static/<path>` with a version made from its content. Looks at each file once a request."""
+    known: dict[str, str] = g.setdefault("assets", {})
+    if path not in known:
+        known[path] = url_for(
+            "static", filename=path, v=_version(Path(current_app.static_folder or ""), path)
+        )
+    return known[path]
 
-    file = Path(current_app.static_folder or "") / path
-    return url_for("static", filename=path, v=_digest(file, file.stat().st_mtime_ns))
+
+def _version(root: Path, path: str) -> str:
+    if path.startswith(f"{MODULES}/"):
+        files = sorted((root / MODULES).rglob("*.js"))
+    else:
+        files = [root / path]
+    return _digest(tuple((file, file.stat().st_mtime_ns) for file in files))
 
 
 @lru_cache(maxsize=512)
-def _digest(file: Path, _changed_at: int) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+def _digest(files: tuple[tuple[Path, int], ...]) -> str:
+    digest = hashlib.sha256()
+    for file, _changed_at in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _keep_hashed(response: Response) -> Response:

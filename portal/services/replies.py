@@ -145,7 +145,7 @@ def _check_answerable(ticket: Ticket, actor: User, seen_message_id: int | None) 
     )
     for message in db.session.scalars(newer.order_by(Message.id)):
         if message.author_id != actor.id:
-            who = message.from_name or message.from_address
+            who = str(message.author) if message.author else message.from_name or message.from_address
             raise Conflict(f"Meanwhile {who} wrote in this ticket. Read it, then send or change your answer.")
 
 

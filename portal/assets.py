@@ -28,10 +28,8 @@ def asset(path: str) -> str:
 
 
 def _version(root: Path, path: str) -> str:
-    if path.startswith(f"{MODULES}/"):
-        files = sorted((root / MODULES).rglob("*.js"))
-    else:
-        files = [root / path]
+    is_module = path.startswith(f"{MODULES}/")
+    files = sorted((root / MODULES).rglob("*.js")) if is_module else [root / path]
     return _digest(tuple((file, file.stat().st_mtime_ns) for file in files))
 
 

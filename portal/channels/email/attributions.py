@@ -10,24 +10,32 @@ LONGEST = 600
 MOST_LINES = 4
 
 _VERB = re.compile(
-    r"(?<![^\W_])(?:wrote|writes|sent|schrieb(?:en)?|geschrieben|schreef|geschreven|a [ée]crit|escribi[óo]|escribe|ha scritto|"
-    r"scrive|scrisse|escreveu|napisał(?:\(a\)|a)?|pisze|skrev|skreiv|kirjoitti|napsal(?:\(a\)|a)?|napísal(?:\(a\)|a)?|yazdı|yazmış|"
-    r"написал(?:\(а\)|а)?|пишет|писал(?:\(а\)|а)?|пише|написав|написала|írta|a scris|έγραψε|je napisao|kirjutas|rašė|rakstīja|viết|"
+    r"(?<![^\W_])(?:wrote|writes|sent|schrieb(?:en)?|geschrieben|schreef|geschreven|a [ée]crit|"
+    r"escribi[óo]|escribe|ha scritto|"
+    r"scrive|scrisse|escreveu|napisał(?:\(a\)|a)?|pisze|skrev|skreiv|kirjoitti|napsal(?:\(a\)|a)?|"
+    r"napísal(?:\(a\)|a)?|yazdı|yazmış|"
+    r"написал(?:\(а\)|а)?|пишет|писал(?:\(а\)|а)?|пише|написав|написала|írta|a scris|έγραψε|je napisao|"
+    r"kirjutas|rašė|rakstīja|viết|"
     r"כתב|كتب)(?![^\W_])|写道|寫道|写信|さんは書きました|さんが書きました|님이 작성|님께서 작성|작성|님이 쓴 글",
     re.IGNORECASE,
 )
 _INTRO = re.compile(
-    r"[-*_\s]{0,20}(?:on|am|le|el|il|op|em|no dia|a|dnia|w dniu|den|d\.|dne|dňa|pe|vào|la|på|i|at|в|во|у|за|在|em data de|"
+    r"[-*_\s]{0,20}(?:on|am|le|el|il|op|em|no dia|a|dnia|w dniu|den|d\.|dne|dňa|pe|vào|la|på|i|at|в|во|у|"
+    r"за|在|em data de|"
     r"il giorno|el día|le jour|på|den|kl\.?|ons|tirsdag|mandag)\s",
     re.IGNORECASE,
 )
 _DAY = (
-    r"(?:mo[nt]|tue|wed|thu|fri|sat|sun|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mo|di|mi|do|fr|sa|so|lun|mer|jeu|ven|sam|"
-    r"dim|mié|jue|vie|sáb|dom|gio|seg|ter|qua|qui|sex|pon|wt|śr|czw|pt|sob|nie|man|tir|ons|tor|fre|lør|søn|mån|lör|sön|ma|ti|ke|to|pe|"
-    r"la|su|út|st|čt|pá|so|ne|pzt|sal|çar|per|cum|cmt|paz|пн|вт|ср|чт|пт|сб|вс|пон|втор|сред|чет|пят|суб|воск|нед|вів|сер)"
+    r"(?:mo[nt]|tue|wed|thu|fri|sat|sun|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mo|di|mi|do|fr|"
+    r"sa|so|lun|mer|jeu|ven|sam|"
+    r"dim|mié|jue|vie|sáb|dom|gio|seg|ter|qua|qui|sex|pon|wt|śr|czw|pt|sob|nie|man|tir|ons|tor|fre|lør|"
+    r"søn|mån|lör|sön|ma|ti|ke|to|pe|"
+    r"la|su|út|st|čt|pá|so|ne|pzt|sal|çar|per|cum|cmt|paz|пн|вт|ср|чт|пт|сб|вс|пон|втор|сред|чет|пят|суб|"
+    r"воск|нед|вів|сер)"
 )
 _DATE = (
-    r"(?:\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d{4}\s?[年년]|\d{1,2}[-. ]{1,2}(?:de |d')?[^\W\d_]{3,12}\.?[-, ]{1,3}(?:de |del )?\d{2,4}|"
+    r"(?:\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d{4}\s?[年년]|\d{1,2}[-. ]{1,2}(?:de |"
+    r"d')?[^\W\d_]{3,12}\.?[-, ]{1,3}(?:de |del )?\d{2,4}|"
     r"[^\W\d_]{3,12}\.? \d{1,2},? (?:at )?\d{2,4}|\d{1,2}:\d{2}|\d{1,2}\.? [^\W\d_]{3,12}|\d{1,2}\.\d{2}\b)"
 )
 _HAS_DATE = re.compile(_DATE)
@@ -45,12 +53,14 @@ _BARE_ADDRESS = re.compile(rf"{_ADDRESS}(?=\s|\Z)")
 _SHORT_TAIL = re.compile(r"[\s>*_]{0,5}[:：]?[\s>*_-]{0,20}\Z")
 _COLON = re.compile(r"[:：][\s*_]{0,5}\Z")
 _PRONOUN_BEFORE = re.compile(
-    r"(?:\A|[\s,])(?:you|i|we|they|he|she|it|who|which|that|ich|du|wir|sie|er|vous|je|nous|tu|elle|yo|usted|ik|wij|jij|u|jag|jeg|vi|ja|"
+    r"(?:\A|[\s,])(?:you|i|we|they|he|she|it|who|which|that|ich|du|wir|sie|er|vous|je|nous|tu|elle|yo|"
+    r"usted|ik|wij|jij|u|jag|jeg|vi|ja|"
     r"ty|я|вы|мы|ты|он|она|ci|mi|ti|me|te|le|les|nos|was|is|were|be|been|have|has|had|ha|hanno)\s*\Z",
     re.IGNORECASE,
 )
 _PRONOUN_AFTER = re.compile(
-    r"\s*(?:ich|du|wir|sie|er|ihr|mir|ihnen|dir|uns|es|man|ik|wij|jij|u|hij|zij|jeg|jag|vi|du|han|hun|hon|de|to|that|me|us|you|a|an|the)\b",
+    r"\s*(?:ich|du|wir|sie|er|ihr|mir|ihnen|dir|uns|es|man|ik|wij|jij|u|hij|zij|jeg|jag|vi|du|han|hun|"
+    r"hon|de|to|that|me|us|you|a|an|the)\b",
     re.IGNORECASE,
 )
 # 2014-10-17 11:28 GMT+03:00 Ann <ann@x>:   2013/7/20 Ann <ann@x>   2016-03-03 17:21 GMT+01:00 Ann
@@ -121,7 +131,7 @@ def _fits_before_name(head: str, tail: str, has_stamp: bool) -> bool:
     if _begins(head) and has_stamp:
         name = tail.strip(" :：*_")
         return bool(_HAS_ADDRESS.search(tail)) or (
-            len(name) <= 60 and name[:1] in "\"'„“«" or name[:1].isupper()
+            (len(name) <= 60 and name[:1] in "\"'„“«") or name[:1].isupper()
         )
     return _is_name_with_address(head) and _STAMP.search(tail) is not None
 

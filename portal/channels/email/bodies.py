@@ -94,7 +94,7 @@ def _unflowed(part: Part) -> str:
         is_quoted = line.startswith(">")
         unstuffed = line[1:] if line.startswith(" ") and not is_open else line
         if is_open and not is_quoted and unstuffed != "-- ":
-            lines.append(line[1:] if line.startswith(" ") else line)
+            lines.append(line.removeprefix(" "))
         else:
             if lines:
                 lines.append("\n")

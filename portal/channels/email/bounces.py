@@ -16,13 +16,15 @@ _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _CODE = re.compile(r"(?<![\d.:/-])([45])\d\d(?=[ -](?:[45]\.\d|[A-Za-z#<\"'\[(]))")
 _ADDRESS = r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
 _RECIPIENT_LINE = re.compile(
-    r"(?im)^(?:[ \t>*-]{0,10}(?:(?:failed |final |original )?recipients?(?: address)?|to|user|address|rcpt to|forward-path)"
+    r"(?im)^(?:[ \t>*-]{0,10}(?:(?:failed |final |original )?recipients?(?: address)?|to|user|address|"
+    r"rcpt to|forward-path)"
     r"[ \t]{0,5}[:=][ \t]{0,5})?[ \t]{0,10}[<\"'(]{0,2}(?:mailto:|rfc822;)?(" + _ADDRESS + r")[>\"')]{0,2}"
     r"(?=[ \t]{0,5}(?:$|[:;.,(-]|\.{3}))"
 )
 _RETURNED_ID = re.compile(r"(?im)^[ \t>]{0,8}message-id:\s{0,80}<([^<>\s]{3,1000})>")
 _TEMPORARY = re.compile(
-    r"(?i)delay(?:ed)?|still being (?:re)?tried|will (?:continue to )?(?:be )?retr|warning: (?:message|could not)|"
+    r"(?i)delay(?:ed)?|still being (?:re)?tried|will (?:continue to )?(?:be )?retr|warning: (?:message|"
+    r"could not)|"
     r"not yet been delivered|temporar|do not need to resend"
 )
 
@@ -93,8 +95,10 @@ def _header_recipients(headers: Headers) -> list[str]:
 def _prose(text: str) -> str:
     """What the server says, without the mail it sends back."""
     cut = re.search(
-        r"(?im)^[ \t>-]{0,20}(?:this is a copy of|below this line is a copy|(?:the )?(?:header|original message|returned message)"
-        r"|original (?:message|mail)|message header|received:|return-path:|={3,}|unsent message|-{3,} ?(?:original|returned))",
+        r"(?im)^[ \t>-]{0,20}(?:this is a copy of|below this line is a copy|(?:the )?(?:header|"
+        r"original message|returned message)"
+        r"|original (?:message|mail)|message header|received:|return-path:|={3,}|unsent message|"
+        r"-{3,} ?(?:original|returned))",
         text[:_LONGEST_PROSE],
     )
     return text[: cut.start() if cut and cut.start() > 40 else _LONGEST_PROSE]

@@ -132,6 +132,11 @@ def _lookup(candidate: str) -> str | None:
 def _by_label(raw: bytes, name: str) -> str | None:
     if name in _WESTERN and _is_utf8(raw):
         return raw.decode("utf-8")
+    # Servers that end every line with CRLF do so within UTF-16, too.
+    if name == "utf-16-le":
+        raw = raw.replace(b"\r\n\0", b"\n\0")
+    elif name == "utf-16-be":
+        raw = raw.replace(b"\0\r\n", b"\0\n")
     try:
         return raw.decode(name)
     except (UnicodeError, ValueError):

@@ -20,6 +20,9 @@ from portal.channels.email.phrases import (
 )
 
 _LONGEST_PROSE = 20_000
+# Amazon SES tells through SNS, as JSON within JSON (Amazon SES Developer Guide, "Notification contents").
+_SNS_BOUNCE = re.compile(r'notificationType\\{0,3}"\s{0,3}:\s{0,3}\\{0,3}"Bounce')
+_SNS_COMPLAINT = re.compile(r'notificationType\\{0,3}"\s{0,3}:\s{0,3}\\{0,3}"Complaint')
 _REPLY_PREFIX = re.compile(r"(?i)\s*(?:re|aw|sv|antw|ref|rif|fwd?|wg|tr)\s*(?:\[\d+\])?\s*:")
 _AUTO_HEADERS = (
     "x-autoreply",
@@ -81,7 +84,9 @@ def _feedback_rule(top: Part, subject: str, author: Address, prose: str) -> str:
         return "feedback_report"
     if any(part.content_type == "message/feedback-report" for part in top.walk()):
         return "feedback_report_part"
-    if '"notificationType":"Complaint"' in prose.replace(" ", ""):
+    if top.headers.get("x-apple-unsubscribe"):
+        return "unsubscribe_request"
+    if _SNS_COMPLAINT.search(prose):
         return "feedback_notification"
     if COMPLAINT_SUBJECT.search(subject) and "hotmail" in author.address.lower():
         return "feedback_subject"
@@ -98,7 +103,7 @@ def _bounce_rule(top: Part, subject: str, author: Address, prose: str) -> str:
         return "failed_recipients_header"
     if top.parameters.get("report-type", "").lower() == "delivery-status":
         return "delivery_report"
-    if '"notificationType":"Bounce"' in prose.replace(" ", ""):
+    if _SNS_BOUNCE.search(prose):
         return "bounce_notification"
     return _bounce_words_rule(top.headers, subject, author, prose)
 

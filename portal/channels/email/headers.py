@@ -97,9 +97,16 @@ def _after_mbox_line(raw: bytes, start: int, end: int) -> int:
 
 
 def _goes_on(raw: bytes, position: int, end: int) -> bool:
-    line_end = raw.find(b"\n", position, end)
-    line = raw[position : min(end if line_end == -1 else line_end, position + 1_000)]
-    return _FIELD.match(line) is not None and b"://" not in line[:20]
+    """Whether a field follows, perhaps below some folded lines."""
+    for _ in range(5):
+        line_end = raw.find(b"\n", position, end)
+        line = raw[position : min(end if line_end == -1 else line_end, position + 1_000)]
+        if _FIELD.match(line) is not None:
+            return b"://" not in line[:20]
+        if line[:1] not in {b" ", b"\t"} or line_end == -1:
+            return False
+        position = line_end + 1
+    return False
 
 
 def _after_empty_line(raw: bytes, position: int, end: int) -> int:

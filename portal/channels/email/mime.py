@@ -31,6 +31,7 @@ class Part:
     parameters: dict[str, str]
     disposition: str
     name: str
+    headers_start: int
     children: list["Part"] = field(default_factory=list)
     is_torn: bool = False
 
@@ -91,6 +92,9 @@ def take_apart(raw: bytes) -> Tree:
                 return tree
             part.children.append(_part(raw, start, end, default))
         part.is_torn = not part.children
+        lost = _first_without_delimiter(part)
+        if lost is not None:
+            part.children.insert(0, lost)
         waiting.extend((child, depth + 1) for child in part.children)
     return tree
 
@@ -117,7 +121,24 @@ def _part(raw: bytes, start: int, end: int, default_type: str, *, is_top: bool =
         parameters=values,
         disposition=disposition,
         name=about.get("filename") or values.get("name") or about.get("name") or "",
+        headers_start=start,
     )
+
+
+def _first_without_delimiter(part: Part) -> Part | None:
+    """The first part of a multipart whose delimiter was lost, so that its fields stand among the multipart's own."""
+    types = part.headers.all("content-type")
+    if len(types) < 2 or not part.children:
+        return None
+    content_type, values = parameters(types[1])
+    opening = part.raw.rfind(b"\n--", part.start, part.children[0].headers_start)
+    if (
+        not content_type.startswith("text/")
+        or opening <= part.start
+        or not part.raw[part.start : opening].strip()
+    ):
+        return None
+    return Part(part.raw, part.headers, part.start, opening, content_type, values, "", "", part.start)
 
 
 def _type_of(stated: str, default_type: str) -> str:

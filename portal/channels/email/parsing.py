@@ -118,7 +118,7 @@ def _parse(raw: bytes) -> ParsedMail:
     sender = _first(parse_addresses(headers.get("sender")))
     author = _author(headers, sender)
     subject = headers.text("subject")
-    verdict = classify.classify(top, subject, author, text if text else html or "")
+    verdict = classify.classify(top, subject, author, text or html or "")
     attachments = tuple(
         unpacked for part in chosen.attachments for unpacked in _with_unpacked(_attachment(part, html))
     )

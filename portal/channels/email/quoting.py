@@ -7,8 +7,9 @@ mail counts as new, because it is what the customer wants us to read.
 
 from dataclasses import dataclass
 
+from portal.channels.email.lines import NEW, QUOTED, SIGNATURE, Line, text_lines
 from portal.channels.email.quoting_html import Page, read_page
-from portal.channels.email.quoting_lines import NEW, QUOTED, SIGNATURE, Line, judge_lines, text_lines
+from portal.channels.email.quoting_lines import judge_lines
 
 __all__ = ["SplitReply", "split_html", "split_reply"]
 

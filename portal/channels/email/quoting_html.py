@@ -9,14 +9,56 @@ import lxml.html
 from lxml import etree
 
 from portal.channels.email.charsets import storable
-from portal.channels.email.quoting_lines import Line
+from portal.channels.email.lines import Line
 
 _DEEPEST = 250
 _BLOCKS = frozenset(
-    "address article aside blockquote body br caption center dd details div dl dt fieldset figure footer form h1 h2 h3 h4 h5 h6"
-    " header hr html li main nav ol p pre section summary table tbody td tfoot th thead tr ul".split()
+    [
+        "address",
+        "article",
+        "aside",
+        "blockquote",
+        "body",
+        "br",
+        "caption",
+        "center",
+        "dd",
+        "details",
+        "div",
+        "dl",
+        "dt",
+        "fieldset",
+        "figure",
+        "footer",
+        "form",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "header",
+        "hr",
+        "html",
+        "li",
+        "main",
+        "nav",
+        "ol",
+        "p",
+        "pre",
+        "section",
+        "summary",
+        "table",
+        "tbody",
+        "td",
+        "tfoot",
+        "th",
+        "thead",
+        "tr",
+        "ul",
+    ]
 )
-_UNREAD = frozenset("script style title head meta link template noscript".split())
+_UNREAD = frozenset(["script", "style", "title", "head", "meta", "link", "template", "noscript"])
 _CELLS = frozenset({"td", "th"})
 _QUOTE_CLASS = re.compile(
     r"(?i)(?:^|\s)(?:gmail_attr|gmail_quote_attribution|yahoo_quoted|ydp\w*yahoo_quoted|protonmail_quote|tutanota_quote|zmail_extra|moz-cite-prefix|"
@@ -113,7 +155,7 @@ class _Reader:
             self._break()
             self._divider()
         if tag == "img":
-            self._picture(element)
+            self._picture()
         self._text(None if tag in _UNREAD or tag == "" else element.text)
 
     def _end(self, element: "etree._Element") -> None:
@@ -127,7 +169,7 @@ class _Reader:
         self.page.lines.append(Line("", "[divider]", self.state.depth, "divider"))
         self.state = _State(self.state.depth, "")
 
-    def _picture(self, element: "etree._Element") -> None:
+    def _picture(self) -> None:
         self.page.chunks.append(_Chunk(self.index, len(self.page.lines)))
         self.index += 1
         self.line_state = self.line_state or self.state

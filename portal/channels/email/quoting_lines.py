@@ -1,63 +1,18 @@
 """Which lines of a mail are new, quoted, or the signature."""
 
-from dataclasses import dataclass
-
 from portal.channels.email import attributions
 from portal.channels.email import reply_marks as marks
+from portal.channels.email.lines import NEW, QUOTED, Line
+from portal.channels.email.signatures import mark_signatures, tail_start
 
-NEW, QUOTED, SIGNATURE = "new", "quoted", "signature"
-
-_LONGEST_SIGNATURE = 15
 _MOST_HEADER_LINES = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line as shown, its words without quote marks, how deep it is quoted, and what the mail program called it.
-
-    `mark`: "quote" inside an element that only replies have, "divider" where one begins, "signature", or empty.
-    """
-
-    raw: str
-    words: str
-    depth: int = 0
-    mark: str = ""
-
-    @property
-    def is_empty(self) -> bool:
-        return not self.words
-
-    @property
-    def is_quoted(self) -> bool:
-        return self.depth > 0
-
-
-def text_lines(text: str) -> list[Line]:
-    """The lines of a plain text; a line that the answer shares with an attribution becomes two."""
-    raws = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    lines: list[Line] = []
-    for raw, below in zip(raws, [*raws[1:], ""], strict=True):
-        cut = attributions.shared_line_at(raw) if below.startswith(">") and not raw.startswith(">") else 0
-        lines.extend([_text_line(raw[:cut]), _text_line(raw[cut:])] if cut else [_text_line(raw)])
-    return lines
-
-
-def _text_line(raw: str) -> Line:
-    words = raw.strip()
-    depth = 0
-    sign = words[:1]
-    if sign in {">", "＞"} or words.startswith("&gt;"):
-        stripped = words.lstrip(">＞ ") if sign != "&" else words.replace("&gt;", "").strip()
-        depth = max(1, sum(character in ">＞" for character in words[: len(words) - len(stripped)]))
-        words = stripped
-    return Line(raw, words, depth)
 
 
 def judge_lines(lines: list[Line]) -> list[str]:
     """For every line NEW, QUOTED or SIGNATURE. All are NEW when nothing new would be left in doubt."""
     kinds = [NEW] * len(lines)
     _Judge(lines, kinds).run()
-    _mark_signatures(lines, kinds)
+    mark_signatures(lines, kinds)
     if any(kind == NEW and not line.is_empty for line, kind in zip(lines, kinds, strict=True)):
         return kinds
     return [NEW] * len(lines)
@@ -70,7 +25,7 @@ class _Judge:
         self.lines = lines
         self.kinds = kinds
         self.is_anything_new = False
-        self.tail = _tail_start(lines)
+        self.tail = tail_start(lines)
         self.last_unquoted = max(
             (
                 position
@@ -85,7 +40,7 @@ class _Judge:
         while position < len(self.lines):
             position = self._step(position)
 
-    def _step(self, at: int) -> int:
+    def _step(self, at: int) -> int:  # noqa: PLR0911 - one line for each thing a line can be
         line = self.lines[at]
         if line.is_empty:
             return at + 1
@@ -248,20 +203,6 @@ class _Judge:
         self.kinds[begin:end] = [QUOTED] * (end - begin)
 
 
-def _tail_start(lines: list[Line]) -> int:
-    """Where a signature or a list's footer at the very end begins: what stands there answers nothing."""
-    seen = 0
-    for position in range(len(lines) - 1, -1, -1):
-        line = lines[position]
-        if line.is_quoted or seen > _LONGEST_SIGNATURE:
-            break
-        words = line.words[: marks.LONGEST_LINE]
-        if marks.SIGNATURE_START.match(words) or marks.FOOTER_RULE.match(words):
-            return position
-        seen += not line.is_empty
-    return len(lines)
-
-
 def is_header_block(lines: list[Line], at: int) -> bool:
     """Whether the headers of another mail begin here: "From: … Sent: … Subject: …", in any of our languages."""
     kind, _ = marks.label_kind(lines[at].words)
@@ -288,48 +229,3 @@ def is_header_block(lines: list[Line], at: int) -> bool:
         return False
     # "From: Berlin, To: Paris, Date: …" is a journey; a time of sending, a subject or an address makes it a mail.
     return (bool(kinds & {"subject", "sent"}) and len(kinds) >= 3) or "@" in values
-
-
-def _mark_signatures(lines: list[Line], kinds: list[str]) -> None:
-    """Signatures at the end of each stretch of new lines."""
-    for at, line in enumerate(lines):
-        if line.mark == "signature" and kinds[at] == NEW:
-            kinds[at] = SIGNATURE
-    end = len(lines)
-    while end > 0:
-        begin = end
-        while begin > 0 and kinds[begin - 1] == NEW:
-            begin -= 1
-        if begin < end:
-            _mark_one_signature(lines, kinds, begin, end)
-        end = begin - 1 if begin == end else begin
-
-
-def _mark_one_signature(lines: list[Line], kinds: list[str], begin: int, end: int) -> None:
-    stop = end
-    for at in range(begin, end):
-        words = lines[at].words[: marks.LONGEST_LINE]
-        if lines[at].is_quoted or lines[at].is_empty:
-            continue
-        below = [line for line in lines[at + 1 : end] if not line.is_empty]
-        if len(below) > _LONGEST_SIGNATURE:
-            continue
-        if (marks.SIGNATURE_START.match(words) and (at > begin or begin > 0)) or (
-            marks.FOOTER_RULE.match(words)
-            and (len(below) <= 2 or any(marks.FOOTER_WORDS.search(line.words[:500]) for line in below))
-        ):
-            stop = at
-            break
-    while stop > begin and _is_trailer(lines[stop - 1]):
-        stop -= 1
-    if any(not line.is_empty for line in lines[begin:stop]) or begin > 0:
-        kinds[stop:end] = [SIGNATURE] * (end - stop)
-
-
-def _is_trailer(line: Line) -> bool:
-    words = line.words[: marks.LONGEST_LINE]
-    if line.is_quoted:
-        return False
-    return (
-        line.is_empty or bool(marks.DELIMITER_ONLY.match(words)) or bool(marks.MOBILE_SIGNATURE.match(words))
-    )

@@ -113,6 +113,7 @@ def _after_name(data: bytes, position: int) -> int:
     (by_text,) = struct.unpack_from("<I", data, position + 16)
     if not by_text:
         return position + 24
+    length: int
     (length,) = struct.unpack_from("<I", data, position + 20)
     return position + 24 + length + (-length % 4)
 

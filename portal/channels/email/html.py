@@ -17,106 +17,18 @@ from portal.channels.email.styles import safe_style
 LONGEST_HTML = 2_000_000
 LONGEST_TEXT_SOURCE = 500_000
 
-_TAGS = frozenset(
-    [
-        "a",
-        "abbr",
-        "address",
-        "article",
-        "aside",
-        "b",
-        "bdi",
-        "bdo",
-        "big",
-        "blockquote",
-        "br",
-        "caption",
-        "center",
-        "cite",
-        "code",
-        "col",
-        "colgroup",
-        "dd",
-        "del",
-        "details",
-        "dfn",
-        "div",
-        "dl",
-        "dt",
-        "em",
-        "figcaption",
-        "figure",
-        "font",
-        "footer",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "header",
-        "hr",
-        "i",
-        "img",
-        "ins",
-        "kbd",
-        "li",
-        "main",
-        "mark",
-        "nav",
-        "ol",
-        "p",
-        "pre",
-        "q",
-        "rp",
-        "rt",
-        "ruby",
-        "s",
-        "samp",
-        "section",
-        "small",
-        "span",
-        "strike",
-        "strong",
-        "sub",
-        "summary",
-        "sup",
-        "table",
-        "tbody",
-        "td",
-        "tfoot",
-        "th",
-        "thead",
-        "time",
-        "tr",
-        "tt",
-        "u",
-        "ul",
-        "var",
-        "wbr",
-    ]
-)
-_DROPPED_WHOLE = frozenset(
-    [
-        "script",
-        "style",
-        "title",
-        "template",
-        "svg",
-        "math",
-        "iframe",
-        "object",
-        "embed",
-        "applet",
-        "noscript",
-        "noframes",
-        "noembed",
-        "audio",
-        "video",
-        "canvas",
-        "xml",
-    ]
-)
+_TAGS_WORDS = """
+    a abbr address article aside b bdi bdo big blockquote br caption center cite code col colgroup dd
+    del details dfn div dl dt em figcaption figure font footer h1 h2 h3 h4 h5 h6 header hr i img ins kbd
+    li main mark nav ol p pre q rp rt ruby s samp section small span strike strong sub summary sup table
+    tbody td tfoot th thead time tr tt u ul var wbr
+"""
+_TAGS = frozenset(_TAGS_WORDS.split())
+_DROPPED_WHOLE_WORDS = """
+    script style title template svg math iframe object embed applet noscript noframes noembed audio
+    video canvas xml
+"""
+_DROPPED_WHOLE = frozenset(_DROPPED_WHOLE_WORDS.split())
 _ATTRIBUTES: dict[str, set[str]] = {
     "*": {"style", "dir", "lang", "title", "align", "valign", "class", "id"},
     "a": {"href", "name"},

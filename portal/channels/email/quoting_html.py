@@ -12,53 +12,16 @@ from portal.channels.email.charsets import storable
 from portal.channels.email.lines import Line
 
 _DEEPEST = 250
-_BLOCKS = frozenset(
-    [
-        "address",
-        "article",
-        "aside",
-        "blockquote",
-        "body",
-        "br",
-        "caption",
-        "center",
-        "dd",
-        "details",
-        "div",
-        "dl",
-        "dt",
-        "fieldset",
-        "figure",
-        "footer",
-        "form",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "header",
-        "hr",
-        "html",
-        "li",
-        "main",
-        "nav",
-        "ol",
-        "p",
-        "pre",
-        "section",
-        "summary",
-        "table",
-        "tbody",
-        "td",
-        "tfoot",
-        "th",
-        "thead",
-        "tr",
-        "ul",
-    ]
-)
-_UNREAD = frozenset(["script", "style", "title", "head", "meta", "link", "template", "noscript"])
+_BLOCKS_WORDS = """
+    address article aside blockquote body br caption center dd details div dl dt fieldset figure footer
+    form h1 h2 h3 h4 h5 h6 header hr html li main nav ol p pre section summary table tbody td tfoot th
+    thead tr ul
+"""
+_BLOCKS = frozenset(_BLOCKS_WORDS.split())
+_UNREAD_WORDS = """
+    script style title head meta link template noscript
+"""
+_UNREAD = frozenset(_UNREAD_WORDS.split())
 _CELLS = frozenset({"td", "th"})
 _QUOTE_CLASS = re.compile(
     r"(?i)(?:^|\s)(?:gmail_attr|gmail_quote_attribution|yahoo_quoted|ydp\w*yahoo_quoted|protonmail_quote|tutanota_quote|zmail_extra|moz-cite-prefix|"

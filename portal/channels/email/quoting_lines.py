@@ -42,20 +42,19 @@ class _Judge:
 
     def _step(self, at: int) -> int:  # noqa: PLR0911 - one line for each thing a line can be
         line = self.lines[at]
-        if line.is_empty:
+        if line.is_empty or line.mark == "signature":
             return at + 1
         if marks.FORWARD.match(line.words[: marks.LONGEST_LINE]):
             return len(self.lines)
-        if line.mark == "signature":
-            return at + 1
         if line.mark == "divider" or self._is_divider(at):
             return self._cut(at)
         if line.mark == "quote":
             return self._skip_marked(at)
         length = self._attribution_length(at)
-        if length:
-            return self._after_attribution(at, length)
-        if line.is_quoted:
+        return self._after_attribution(at, length) if length else self._words(at)
+
+    def _words(self, at: int) -> int:
+        if self.lines[at].is_quoted:
             return self._quoted_block(at)
         self.is_anything_new = True
         return at + 1

@@ -2,82 +2,26 @@
 
 import re
 
-_PROPERTIES = frozenset(
-    [
-        "color",
-        "background-color",
-        "background",
-        "font",
-        "font-family",
-        "font-size",
-        "font-style",
-        "font-weight",
-        "font-variant",
-        "line-height",
-        "letter-spacing",
-        "text-align",
-        "text-decoration",
-        "text-indent",
-        "text-transform",
-        "vertical-align",
-        "white-space",
-        "word-break",
-        "word-wrap",
-        "overflow-wrap",
-        "direction",
-        "unicode-bidi",
-        "list-style-type",
-        "padding",
-        "padding-top",
-        "padding-right",
-        "padding-bottom",
-        "padding-left",
-        "margin",
-        "margin-top",
-        "margin-right",
-        "margin-bottom",
-        "margin-left",
-        "border",
-        "border-top",
-        "border-right",
-        "border-bottom",
-        "border-left",
-        "border-color",
-        "border-style",
-        "border-width",
-        "border-collapse",
-        "border-spacing",
-        "border-radius",
-        "border-top-color",
-        "border-top-style",
-        "border-top-width",
-        "border-bottom-color",
-        "border-bottom-style",
-        "border-bottom-width",
-        "border-left-color",
-        "border-left-style",
-        "border-left-width",
-        "border-right-color",
-        "border-right-style",
-        "border-right-width",
-        "width",
-        "max-width",
-        "min-width",
-        "height",
-        "max-height",
-        "min-height",
-        "display",
-        "float",
-        "clear",
-    ]
-)
+_PROPERTIES_WORDS = """
+    color background-color background font font-family font-size font-style font-weight font-variant
+    line-height letter-spacing text-align text-decoration text-indent text-transform vertical-align
+    white-space word-break word-wrap overflow-wrap direction unicode-bidi list-style-type padding
+    padding-top padding-right padding-bottom padding-left margin margin-top margin-right margin-bottom
+    margin-left border border-top border-right border-bottom border-left border-color border-style
+    border-width border-collapse border-spacing border-radius border-top-color border-top-style
+    border-top-width border-bottom-color border-bottom-style border-bottom-width border-left-color
+    border-left-style border-left-width border-right-color border-right-style border-right-width width
+    max-width min-width height max-height min-height display float clear
+"""
+_PROPERTIES = frozenset(_PROPERTIES_WORDS.split())
 _UNSAFE_VALUE = re.compile(
     r"(?i)[\\@<>{}]|/\*|url|expression|javascript|vbscript|behaviou?r|binding|import|attr\s*\(|var\s*\(|env\s*\(|image"
 )
 _SIZE = re.compile(r"-?\d{5,}|-\d")
-_DISPLAYS = frozenset(
-    ["none", "block", "inline", "inline-block", "table", "table-row", "table-cell", "list-item"]
-)
+_DISPLAYS_WORDS = """
+    none block inline inline-block table table-row table-cell list-item
+"""
+_DISPLAYS = frozenset(_DISPLAYS_WORDS.split())
 _LONGEST = 5_000
 
 

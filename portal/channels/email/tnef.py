@@ -114,7 +114,7 @@ def _after_name(data: bytes, position: int) -> int:
     if not by_text:
         return position + 24
     length: int
-    (length,) = struct.unpack_from("<I", data, position + 20)
+    length: int = struct.unpack_from("<I", data, position + 20)[0]
     return position + 24 + length + (-length % 4)
 
 

@@ -40,7 +40,7 @@ class _Judge:
         while position < len(self.lines):
             position = self._step(position)
 
-    def _step(self, at: int) -> int:  # noqa: PLR0911 - one line for each thing a line can be
+    def _step(self, at: int) -> int:
         line = self.lines[at]
         if line.is_empty or line.mark == "signature":
             return at + 1

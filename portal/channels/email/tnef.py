@@ -113,7 +113,6 @@ def _after_name(data: bytes, position: int) -> int:
     (by_text,) = struct.unpack_from("<I", data, position + 16)
     if not by_text:
         return position + 24
-    length: int
     length: int = struct.unpack_from("<I", data, position + 20)[0]
     return position + 24 + length + (-length % 4)
 

@@ -30,17 +30,17 @@ _DAY = (
     r"sa|so|lun|mer|jeu|ven|sam|"
     r"dim|mié|jue|vie|sáb|dom|gio|seg|ter|qua|qui|sex|pon|wt|śr|czw|pt|sob|nie|man|tir|ons|tor|fre|lør|"
     r"søn|mån|lör|sön|ma|ti|ke|to|pe|"
-    r"la|su|út|st|čt|pá|so|ne|pzt|sal|çar|per|cum|cmt|paz|пн|вт|ср|чт|пт|сб|вс|пон|втор|сред|чет|пят|суб|"
+    r"la|su|po|út|st|čt|pá|so|ne|pzt|sal|çar|per|cum|cmt|paz|пн|вт|ср|чт|пт|сб|вс|пон|втор|сред|чет|пят|суб|"
     r"воск|нед|вів|сер)"
 )
 _DATE = (
-    r"(?:\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d{4}\s?[年년]|\d{1,2}[-. ]{1,2}(?:de |"
+    r"(?:\d{1,4}[./-] ?\d{1,2}[./-] ?\d{1,4}|\d{4}\s?[年년]|\d{1,2}[-. ]{1,2}(?:de |"
     r"d')?[^\W\d_]{3,12}\.?[-, ]{1,3}(?:de |del )?\d{2,4}|"
     r"[^\W\d_]{3,12}\.? \d{1,2},? (?:at )?\d{2,4}|\d{1,2}:\d{2}|\d{1,2}\.? [^\W\d_]{3,12}|\d{1,2}\.\d{2}\b)"
 )
 _HAS_DATE = re.compile(_DATE)
 _STARTS_WITH_DATE = re.compile(
-    rf"[-*_\s]{{0,20}}(?:{_DAY}[^\W\d_]{{0,12}}[.,]?\s.{{0,20}}?)?{_DATE}", re.IGNORECASE
+    rf"[-*_\s]{{0,20}}(?:{_DAY}[^\W\d_]{{0,12}}[.,]{{0,2}}\s.{{0,20}}?)?{_DATE}", re.IGNORECASE
 )
 # A year or a time of day: without one it may be "the 3 things I wrote".
 _STAMP = re.compile(
@@ -69,6 +69,7 @@ _DATED_NAME = re.compile(
     r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2} \d{1,2}:\d{2}(?::\d\d)? (?:GMT|UTC)[+-]\d\d?:?\d\d .{1,100}\Z|"
     rf"(?:在\s?|于\s?)?\d{{4}}\s?[年년].{{0,150}}<\s?{_ADDRESS}>.{{0,20}}[:：]\Z)"
 )
+_ENDS_WITH_ADDRESS = re.compile(rf"<\s?{_ADDRESS}>\s?[:：]\Z")
 _DASHED = re.compile(r"-{2,20}\s?[^-].{0,150}\s-{2,20}\Z")
 _SENTENCE_END = re.compile(r"(?:\.{2,}|[^\W\d_]{4,}[.!?])\Z")
 MAY_BEGIN = re.compile(rf"\d|@|<|{_VERB.pattern}", re.IGNORECASE)
@@ -86,6 +87,8 @@ def is_attribution(joined: str, first_line: str, *, is_quoted_below: bool) -> bo
         return True
     if joined != first_line and not _may_go_on(first_line):
         return False
+    if _ENDS_WITH_ADDRESS.search(joined) and _begins(joined) and _STAMP.search(joined[:150]):
+        return True
     if any(_fits(joined, verb, is_quoted_below) for verb in list(_VERB.finditer(joined))[-3:]):
         return True
     if is_quoted_below and joined == first_line and _COLON.search(joined):
@@ -113,12 +116,13 @@ def _fits(joined: str, verb: re.Match[str], is_quoted_below: bool) -> bool:
         return True
     if _PRONOUN_BEFORE.search(head[-20:]) and not has_address:
         return False
-    if verb.group().lower() in {"sent", "writes", "pisze", "scrive", "escribe"} and not has_address:
+    if verb.group().lower() in {"sent", "writes", "scrive", "escribe"} and not has_address:
         return False
     has_stamp = _STAMP.search(head) is not None
     if is_short:
         is_dated = _begins(head) and has_stamp
-        return is_dated or _is_name_with_address(head) or _is_dashed(joined)
+        is_named = _is_name_with_address(head) or (has_stamp and _NAMED_ADDRESS.match(head) is not None)
+        return is_dated or is_named or _is_dashed(joined)
     if _DASHED.match(joined) and _SHORT_TAIL.match(tail.strip(" -")):
         return True
     return _fits_before_name(head, tail, has_stamp)

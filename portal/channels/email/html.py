@@ -34,6 +34,7 @@ _ATTRIBUTES: dict[str, set[str]] = {
     "a": {"href", "name"},
     "img": {"src", "alt", "width", "height"},
     "blockquote": {"type", "cite"},
+    "div": {"name"},
     "font": {"color", "size", "face"},
     "ol": {"start", "type"},
     "ul": {"type"},
@@ -178,6 +179,8 @@ def _without_tags(source: str) -> str:
 
 
 def _mail_attribute(tag: str, name: str, value: str) -> str | None:
+    if tag == "div" and name == "name":
+        return value if value == "quote" else None
     if tag == "img" and name == "src" and value.lower().startswith("data:"):
         return value if _DATA_IMAGE.match(value) else None
     if name in {"href", "cite"} and value.lower().startswith(("data:", "cid:")):

@@ -80,12 +80,14 @@ def _without_group(piece: str) -> str:
 
 
 def _mailbox(piece: str) -> Address:
-    piece = piece[:10_000]
+    piece = piece[:10_000].strip()
+    if piece[:7].lower() == "mailto:":
+        piece = piece[7:]
     angles = [found for found in _ANGLE.finditer(piece) if found.group(1).strip()]
     with_at = [found for found in angles if "@" in found.group(1)]
     if angles:
         chosen = (with_at or angles)[-1]
-        name = piece[: chosen.start()].strip() or piece[chosen.end() :].strip(" >")
+        name = piece[: chosen.start()].strip(" <") or piece[chosen.end() :].strip(" >")
         return Address(_name(name, piece), _clean_address(chosen.group(1)))
     bare = _ADDRESS.search(_unquoted_local(piece))
     if bare is not None:

@@ -87,9 +87,10 @@ def is_attribution(joined: str, first_line: str, *, is_quoted_below: bool) -> bo
         return True
     if joined != first_line and not _may_go_on(first_line):
         return False
-    if _ENDS_WITH_ADDRESS.search(joined) and _begins(joined) and _STAMP.search(joined[:150]):
-        return True
-    if any(_fits(joined, verb, is_quoted_below) for verb in list(_VERB.finditer(joined))[-3:]):
+    is_dated_name = _ENDS_WITH_ADDRESS.search(joined) and _begins(joined) and _STAMP.search(joined[:150])
+    if is_dated_name or any(
+        _fits(joined, verb, is_quoted_below) for verb in list(_VERB.finditer(joined))[-3:]
+    ):
         return True
     if is_quoted_below and joined == first_line and _COLON.search(joined):
         return bool(_HAS_DATE.search(joined[:200]) or _HAS_ADDRESS.search(joined))

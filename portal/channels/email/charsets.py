@@ -76,6 +76,7 @@ _UNKNOWN = frozenset(
 )
 _WESTERN = frozenset({"cp1252", "cp1254", "iso8859-15", "iso8859_15"})
 _ODD = re.compile(rb"[\x80-\xff]")
+_ODD_RUN = re.compile(rb"[\x80-\xff]+")
 _MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _JAPANESE_ESCAPE = re.compile(rb"\x1b(?:\$[@B]|\([BJI]|\$\([CDOQ])")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -132,6 +133,8 @@ def _lookup(candidate: str) -> str | None:
 def _by_label(raw: bytes, name: str) -> str | None:
     if name in _WESTERN and _is_utf8(raw):
         return raw.decode("utf-8")
+    if name in _WESTERN and _JAPANESE_ESCAPE.search(raw[:_SAMPLE_BYTES]):
+        return None
     # Servers that end every line with CRLF do so within UTF-16, too.
     if name == "utf-16-le":
         raw = raw.replace(b"\r\n\0", b"\n\0")
@@ -142,8 +145,6 @@ def _by_label(raw: bytes, name: str) -> str | None:
     except (UnicodeError, ValueError):
         pass
     if name == "cp1252":
-        if _JAPANESE_ESCAPE.search(raw[:_SAMPLE_BYTES]):
-            return None
         return raw.decode("latin-1")
     if name.startswith("utf-8") and not _MULTIBYTE.search(raw):
         return None
@@ -184,6 +185,9 @@ def _by_looks(raw: bytes) -> str:
 
 
 def _guess(sample: bytes) -> str:
+    runs = _ODD_RUN.findall(sample)
+    if len(runs) < 8 and max(map(len, runs), default=0) <= 2:
+        return "cp1252"  # too little to tell by; single odd letters are a western habit
     # chardet loads models of a few megabytes: only mail that needs them pays for them.
     import chardet
 

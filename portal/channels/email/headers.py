@@ -133,7 +133,7 @@ def decode_words(text: str) -> str:
     if "=?" not in text:
         return text
     pieces: list[str] = []
-    run: list[tuple[str, bytes]] = []
+    run: list[tuple[str, str, str]] = []
     position = 0
     while (begin := text.find("=?", position)) != -1:
         word = _WORD_START.match(text, begin)
@@ -148,27 +148,40 @@ def decode_words(text: str) -> str:
             pieces.append(between)
         end = text.find("?=", word.end())
         payload = text[word.end() :] if end == -1 else text[word.end() : end]
-        run.append((word.group(1).lower(), _payload(payload, word.group(2))))
+        run.append((word.group(1).lower(), word.group(2).lower(), payload))
         position = len(text) if end == -1 else end + 2
     _close_run(pieces, run)
     pieces.append(text[position:])
     return charsets.storable("".join(pieces))
 
 
-def _close_run(pieces: list[str], run: list[tuple[str, bytes]]) -> None:
+def _close_run(pieces: list[str], run: list[tuple[str, str, str]]) -> None:
+    """Decode neighbouring words, those of one charset together."""
     joined: list[tuple[str, list[bytes]]] = []
-    for charset, payload in run:
+    pending = ""
+    for position, (charset, encoding, payload) in enumerate(run):
+        following = run[position + 1][:2] if position + 1 < len(run) else None
+        if (
+            encoding == "b"
+            and following == (charset, "b")
+            and len(pending + payload) % 4
+            and "=" not in payload
+        ):
+            pending += payload  # base64 torn in the middle of a group
+            continue
+        decoded = _payload(pending + payload, encoding)
+        pending = ""
         if joined and joined[-1][0] == charset:
-            joined[-1][1].append(payload)
+            joined[-1][1].append(decoded)
         else:
-            joined.append((charset, [payload]))
+            joined.append((charset, [decoded]))
     pieces.extend(charsets.decode(b"".join(payloads), charset) for charset, payloads in joined)
     run.clear()
 
 
 def _payload(payload: str, encoding: str) -> bytes:
     raw = payload.encode("utf-8", "surrogateescape")
-    if encoding in "bB":
+    if encoding == "b":
         return transfer.from_base64(raw)
     return transfer.undo(raw.replace(b"_", b"=20"), "q")
 

@@ -117,7 +117,8 @@ def test_words_above_a_divider_are_new(divider: str) -> None:
         "I read these:\n--\n" + "\n".join(f"point {number} matters" for number in range(20)),
         "Answers below.\n\n> What colour?\nRed.\n\n> Which size?\nLarge.",
         "FYI\n\n---------- Forwarded message ---------\nFrom: A <a@b.example>\nSubject: Broken\n\nIt is broken.",
-        "Siehe unten\n\nAnfang der weitergeleiteten Nachricht:\n\n> Von: A <a@b.example>\n> Betreff: Kaputt\n>\n> Kaputt.",
+        "Siehe unten\n\nAnfang der weitergeleiteten Nachricht:\n\n"
+        "> Von: A <a@b.example>\n> Betreff: Kaputt\n>\n> Kaputt.",
         "The 3 things in 2024 that my brother wrote\nabout the lamp were wrong: it is green.",
     ],
 )
@@ -157,21 +158,26 @@ def test_what_a_telephone_appends_is_no_new_word(line: str) -> None:
 
 
 PAGES = {
-    "gmail": '<div dir="ltr">New words</div><br><div class="gmail_quote"><div dir="ltr" class="gmail_attr">On Mon, 5 Feb 2024'
+    "gmail": '<div dir="ltr">New words</div><br><div class="gmail_quote">'
+    '<div dir="ltr" class="gmail_attr">On Mon, 5 Feb 2024'
     ' at 10:15, Ann wrote:<br></div><blockquote class="gmail_quote"><p>Old words</p></blockquote></div>',
-    "outlook": '<div><p>New words</p><div style="border:none;border-top:solid #E1E1E1 1.0pt"><p><b>From:</b> Ann'
-    " &lt;ann@example.org&gt;<br><b>Sent:</b> Monday<br><b>To:</b> Bob<br><b>Subject:</b> Order</p></div><p>Old words</p></div>",
+    "outlook": '<div><p>New words</p><div style="border:none;border-top:solid #E1E1E1 1.0pt">'
+    "<p><b>From:</b> Ann"
+    " &lt;ann@example.org&gt;<br><b>Sent:</b> Monday<br><b>To:</b> Bob<br><b>Subject:</b> Order</p></div>"
+    "<p>Old words</p></div>",
     "outlook web": '<div>New words</div><div id="appendonsend"></div><hr><div id="divRplyFwdMsg"><b>Von:</b> Ann</div>'
     "<div>Old words</div>",
     "thunderbird": '<p>New words</p><div class="moz-cite-prefix">Am 05.02.24 um 10:15 schrieb Ann:<br></div>'
     '<blockquote type="cite"><p>Old words</p></blockquote>',
-    "apple": "<html><body>New words<div><br><blockquote type='cite'><div>On 5 Feb 2024, at 10:15, Ann &lt;ann@example.org&gt;"
+    "apple": "<html><body>New words<div><br><blockquote type='cite'><div>On 5 Feb 2024,"
+    " at 10:15, Ann &lt;ann@example.org&gt;"
     " wrote:</div><br><div>Old words</div></blockquote></div></body></html>",
     "yahoo": '<div>New words</div><div id="yahoo_quoted_1" class="yahoo_quoted"><div>On Monday, Ann wrote:</div>'
     "<div>Old words</div></div>",
     "proton": '<div>New words</div><div class="protonmail_quote">On Monday, Ann wrote:<blockquote'
     ' class="protonmail_quote" type="cite">Old words</blockquote></div>',
-    "gmx": '<div>New words<div name="quote" style="margin:10px"><b>Gesendet:</b> Montag<br><b>Von:</b> Ann<br>Old words</div></div>',
+    "gmx": '<div>New words<div name="quote" style="margin:10px"><b>Gesendet:</b> Montag<br>'
+    '<b>Von:</b> Ann<br>Old words</div></div>',
 }  # fmt: skip
 
 

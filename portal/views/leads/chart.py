@@ -51,6 +51,7 @@ def trend_chart(bars: Sequence[Bar], unit: str, urls: Sequence[str]) -> Chart | 
         return None
     top = next((step for step in TOPS if step >= max(measured)), max(measured))
     step = WIDTH / len(bars)
+    spans_years = bars[0].first.year != bars[-1].last.year
     gap = min(4.0, step * 0.25)
     return Chart(
         bars=tuple(
@@ -59,8 +60,8 @@ def trend_chart(bars: Sequence[Bar], unit: str, urls: Sequence[str]) -> Chart | 
         ),
         top=wording.duration(top),
         middle=wording.duration(top / 2),
-        first=wording.day(bars[0].first),
-        last=wording.day(bars[-1].last),
+        first=wording.day(bars[0].first, has_year=spans_years),
+        last=wording.day(bars[-1].last, has_year=spans_years),
         unit=unit,
     )
 

@@ -68,17 +68,16 @@ def direction(metric: Metric) -> str:
     return "better" if (moved < 0) == metric.is_lower_better else "worse"
 
 
-def day(value: date) -> str:
-    """A day as it stands under a chart: 23 Nov."""
-    return f"{value.day} {value:%b}"
+def day(value: date, *, has_year: bool = False) -> str:
+    """A day as it stands under a chart: 23 Nov, or 23 Nov 2026."""
+    return f"{value.day} {value:%b %Y}" if has_year else f"{value.day} {value:%b}"
 
 
 def days(first: date, last: date) -> str:
     """A stretch of days, with the year where it ends: 25 Oct – 23 Nov 2026."""
     if first == last:
-        return f"{day(first)} {first.year}"
-    begin = day(first) if first.year == last.year else f"{day(first)} {first.year}"
-    return f"{begin} – {day(last)} {last.year}"
+        return day(first, has_year=True)
+    return f"{day(first, has_year=first.year != last.year)} – {day(last, has_year=True)}"
 
 
 def _with_unit(value: float | None, unit: str) -> str:

@@ -57,7 +57,12 @@ def unpack(content: bytes) -> tuple[TnefFile, ...]:
     for level, attribute, data in _attributes(content):
         if level != _ATTACHMENT_LEVEL:
             continue
-        if attribute == _START_OF_ATTACHMENT or not gathered:
+        # Some writers leave the start out; a second body then begins the next file.
+        if (
+            attribute == _START_OF_ATTACHMENT
+            or not gathered
+            or (attribute == _DATA and _DATA in gathered[-1])
+        ):
             if len(gathered) >= _MOST_FILES:
                 break
             gathered.append({})
@@ -80,7 +85,7 @@ def _attributes(content: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _file(values: dict[int, bytes]) -> TnefFile | None:
-    content = values.get(_DATA) or values.get(_OBJECT)
+    content = values.get(_DATA) or values.get(_OBJECT, values.get(_DATA))
     if content is None:
         return None
     raw_name = values.get(_LONG_NAME) or values.get(_TITLE) or values.get(_DISPLAY_NAME) or b""

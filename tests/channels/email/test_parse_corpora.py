@@ -19,8 +19,9 @@ from tests.shared import shared_path
 # - parse-thirdparty: 000 wants a NUL, which no store takes (and "robust" forbids); 002 and 015 count attachments
 #   that are none (undecodable text), or too few (three attached mails as one).
 # - parse-malformed: fifteen mails whose boundaries are missing, torn or interleaved. The reference counts a torn
-#   multipart as an attachment (001 to 004, 006 to 009, 011, 012, 016), drops text that is there (001, 009, 011, 019), or shows the
-#   source of the HTML as text (020, 021). We show the text and the page, and count no attachment that is none.
+#   multipart as an attachment (001 to 004, 006 to 009, 011, 012, 016), drops text that is there (001, 009, 011, 019),
+#   or shows the source of the HTML as text (020, 021). We show the text and the page, and count no attachment that
+#   is none.
 FLOOR = {
     "auto-reply": 5,
     "bounce": 583,

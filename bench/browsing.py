@@ -55,14 +55,21 @@ class Browser:
             yield portion
 
     def _ask(self, method: str, path: str, body: str | None = None) -> tuple[int, bytes]:
-        self._connection.request(method, path, body, self._headers(is_form=body is not None))
-        answer = self._connection.getresponse()
+        try:
+            answer = self._answer(method, path, body)
+        except http.client.RemoteDisconnected:
+            # The web process ends connections that were idle for long; the next request opens one.
+            answer = self._answer(method, path, body)
         content = answer.read()
         for name, value in answer.getheaders():
             if name.lower() == "set-cookie":
                 key, _, rest = value.partition("=")
                 self._cookies[key] = rest.partition(";")[0]
         return answer.status, content
+
+    def _answer(self, method: str, path: str, body: str | None) -> http.client.HTTPResponse:
+        self._connection.request(method, path, body, self._headers(is_form=body is not None))
+        return self._connection.getresponse()
 
     def _headers(self, *, is_form: bool = False) -> dict[str, str]:
         headers = {"Accept": "text/html", "Cookie": "; ".join(f"{k}={v}" for k, v in self._cookies.items())}

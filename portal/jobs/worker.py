@@ -28,11 +28,18 @@ class PortalWorker(SimpleWorker):
             *words, **{**settings, "maintenance_interval": MAINTENANCE_SECONDS, "worker_ttl": TTL_SECONDS}
         )
 
+    def work(self, *words: Any, **settings: Any) -> bool:
+        # What is due later stands in the database and is found by `portal.jobs.reconcile`; RQ's own scheduler would
+        # be one more process for every worker.
+        done: bool = super().work(*words, **{**settings, "with_scheduler": False})
+        return done
+
     def heartbeat(self, *words: Any, **settings: Any) -> None:
         """RQ registers a worker once; one whose Redis was emptied would serve on unseen."""
         super().heartbeat(*words, **settings)
         with self.connection.pipeline() as pipe:
             worker_registration.register(self, pipe)
+            pipe.hset(self.key, mapping=self.serialize())
             pipe.execute()
 
     def perform_job(self, *words: Any, **settings: Any) -> bool:

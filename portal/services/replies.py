@@ -274,9 +274,9 @@ def _owe(message: Message, account: ChannelAccount) -> None:
     db.session.add_all(
         Delivery(outbox_item_id=item.id, message_id=message.id, recipient=address) for address in addresses
     )
-    enqueue.after_commit(
-        "portal.jobs.deliver.deliver_outbox_item", item.id, queue="deliver", delay_seconds=undo_seconds
-    )
+    # Within the time for second thoughts nobody needs to hurry: reconcile finds what is owed when that is over.
+    if not undo_seconds:
+        enqueue.after_commit("portal.jobs.deliver.deliver_outbox_item", item.id, queue="deliver")
 
 
 def _take_if_unassigned(ticket: Ticket, actor: User) -> None:

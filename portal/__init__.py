@@ -1,20 +1,26 @@
 """Portal: a customer-support desk that a company runs itself."""
 
-from flask import Flask
-from werkzeug.middleware.proxy_fix import ProxyFix
+from typing import TYPE_CHECKING
 
 from config import Settings, load_settings
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 __version__ = "0.1.0"
 
 
-def create_app(settings: Settings | None = None, *, with_admin: bool = True) -> Flask:
+def create_app(settings: Settings | None = None, *, with_admin: bool = True) -> "Flask":
     """The application, wired. The one place where parts meet.
 
     `with_admin=False` leaves Flask-AppBuilder's pages out, for processes that serve no page and save the memory.
     """
+    from flask import Flask
+    from werkzeug.middleware.proxy_fix import ProxyFix
+
     from portal import access, assets, cli, embedded, enqueue, errors_pages, live, logs, security
-    from portal.extensions import ckeditor, csrf, db, limiter, migrate, redis_handle
+    from portal.extensions import ckeditor, csrf, db, limiter, migrate
+    from portal.redis_handle import redis_handle
 
     settings = embedded.with_engines(settings or load_settings())
     logs.configure_logs(settings.log_format)
@@ -41,7 +47,7 @@ def create_app(settings: Settings | None = None, *, with_admin: bool = True) -> 
     return app
 
 
-def _install_views(app: Flask) -> None:
+def _install_views(app: "Flask") -> None:
     from portal.extensions import appbuilder, db
     from portal.views import admin, install_views, navigation
 

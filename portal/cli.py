@@ -11,7 +11,7 @@ from portal.errors import Permanent, Retryable, UserFault
 
 def install_commands(app: Flask) -> None:
     """Attach every command; each imports what it needs when it runs, so that none makes the others slow."""
-    for command in (release, worker, cron, listener, sink, tickets, reply, doctor, api_key):
+    for command in (release, worker, listener, tickets, reply, doctor, api_key):
         app.cli.add_command(command)
 
 
@@ -43,27 +43,11 @@ def worker(count: int) -> None:
 
 
 @click.command()
-def cron() -> None:
-    """Ring for what is due until stopped."""
-    from portal.jobs.timetable import ring_for_ever
-
-    ring_for_ever()
-
-
-@click.command()
 def listener() -> None:
     """Take mail by SMTP and LMTP until stopped."""
     from portal.jobs.listen import listen_for_ever
 
     listen_for_ever(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
-
-
-@click.command()
-def sink() -> None:
-    """Catch outgoing mail (demo mode) until stopped."""
-    from portal.demo.sink import run_sink
-
-    run_sink(current_app.config["SETTINGS"])
 
 
 @click.command()

@@ -12,7 +12,8 @@ from rq.exceptions import DuplicateJobError
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from portal.extensions import db, redis_handle
+from portal.extensions import db
+from portal.redis_handle import redis_handle
 
 QUEUES = ("intake", "deliver", "default")
 JOB_TIMEOUT_SECONDS = 120

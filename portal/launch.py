@@ -3,6 +3,7 @@
 Runs before anything of the application is loaded, so that what is wrong with the machine is said in one sentence.
 """
 
+import hashlib
 import os
 import socket
 import subprocess
@@ -40,7 +41,7 @@ def _run(settings: Settings) -> int:
     embedded = Embedded(settings.var_dir)
     try:
         _start_engines(settings, embedded)
-        _release(settings)
+        _release(settings, embedded)
         return _serve(settings, embedded)
     except CannotStart as error:
         raise CannotRun(str(error)) from error
@@ -78,8 +79,12 @@ def _start_engines(settings: Settings, embedded: Embedded) -> None:
         start_redis(embedded)
 
 
-def _release(settings: Settings) -> None:
-    """Migrate, sync roles, load demo data: skipped when the code and the database agree on what was done."""
+def _release(settings: Settings, embedded: Embedded) -> None:
+    """Migrate, sync roles, load demo data; skipped where this very code has done so with this very database."""
+    stamp = settings.var_dir / "released"
+    wanted = _fingerprint(settings, embedded)
+    if wanted and stamp.exists() and stamp.read_text() == wanted:
+        return
     done = subprocess.run(
         [
             sys.executable,
@@ -95,6 +100,20 @@ def _release(settings: Settings) -> None:
     )
     if done.returncode:
         raise CannotRun("the database could not be brought up to date; the reason stands above.")
+    stamp.write_text(wanted)
+
+
+def _fingerprint(settings: Settings, embedded: Embedded) -> str:
+    """What a release depends on; empty for a database of someone else, which may have changed in between."""
+    if not settings.uses_embedded_database:
+        return ""
+    files = [embedded.database_dir / "PG_VERSION", ROOT / "requirements.txt", ROOT / "config.py"]
+    files += sorted(path for room in ("portal", "migrations") for path in (ROOT / room).rglob("*.py"))
+    digest = hashlib.sha256(f"demo={settings.is_demo}".encode())
+    for path in files:
+        found = path.stat()
+        digest.update(f"{path} {found.st_ino} {found.st_size} {found.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
 
 
 def _serve(settings: Settings, embedded: Embedded) -> int:

@@ -13,7 +13,8 @@ import structlog
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from portal.extensions import db, redis_handle
+from portal.extensions import db
+from portal.redis_handle import redis_handle
 
 CHANNEL = "portal:live"
 HEARTBEAT_SECONDS = 15

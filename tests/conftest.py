@@ -14,7 +14,8 @@ from sqlalchemy import event, text
 from config import Settings, load_settings
 from portal import create_app
 from portal.embedded import Embedded, start_database, start_redis, stop_database, stop_redis
-from portal.extensions import db, redis_handle
+from portal.extensions import db
+from portal.redis_handle import redis_handle
 from tests.factory import Factory
 
 # What a test with real commits leaves alone when it cleans up: the roles that code has put there.

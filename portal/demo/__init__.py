@@ -5,8 +5,10 @@ Only with DEMO=1; nothing else of Portal knows of this room but the wiring.
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from flask import Flask
+if TYPE_CHECKING:
+    from flask import Flask
 
 ACCOUNTS_FILE = "demo-accounts.json"
 
@@ -20,7 +22,7 @@ def demo_accounts(var_dir: Path) -> dict[str, dict[str, str]]:
     return accounts
 
 
-def install_demo(app: Flask) -> None:
+def install_demo(app: "Flask") -> None:
     """Register the postbox, and tell templates that this is a demo."""
     from portal.views.customer import postbox
 

@@ -1,4 +1,4 @@
-"""Catches what the demo sends: one file a mail, byte by byte as it was handed over."""
+"""Catches what the demo sends (`python -m portal.demo.sink`): one file a mail, byte by byte as it was handed over."""
 
 import json
 import secrets
@@ -11,7 +11,7 @@ from types import FrameType
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from config import Settings
+from config import Settings, load_settings
 
 FOLDER = "postbox"
 
@@ -63,3 +63,7 @@ def _write_whole(path: Path, content: bytes) -> None:
     part = path.with_suffix(path.suffix + ".part")
     part.write_bytes(content)
     part.rename(path)
+
+
+if __name__ == "__main__":
+    run_sink(load_settings())

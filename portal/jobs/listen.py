@@ -6,10 +6,11 @@ import redis
 import structlog
 from flask import Flask
 
+from portal import heartbeats
 from portal.channels.base import IncomingBytes
 from portal.channels.email.listener import ListenerSettings, serve_forever
 from portal.extensions import db
-from portal.services import accounts, health, intake
+from portal.services import accounts, intake
 
 BEAT_SECONDS = 5
 
@@ -48,7 +49,7 @@ def _beat(app: Flask) -> None:
     while True:
         try:
             with app.app_context():
-                health.beat(health.LISTENER_KEY)
+                heartbeats.beat(heartbeats.LISTENER_KEY)
         except redis.RedisError as error:
             log.warning("redis_away", process="listener", error=type(error).__name__)
         pause.wait(BEAT_SECONDS)

@@ -1,5 +1,6 @@
-"""What is done when. The bell only rings: what is due stands in the database.
+"""The process that says what is done when: `python -m portal.jobs.timetable`.
 
+The bell only rings, what is due stands in the database: nothing of the application is loaded here.
 Two bells would enqueue twice, so one process rings, behind a lock in Redis; a second one waits to take over.
 """
 
@@ -9,9 +10,10 @@ import redis
 import structlog
 from rq.cron import CronScheduler
 
-from portal.extensions import redis_handle
+from config import Settings, load_settings
+from portal import embedded, heartbeats, logs
 from portal.jobs import fetch, maintain, reconcile, sweep
-from portal.services import health
+from portal.redis_handle import redis_handle
 
 LOCK_KEY = "portal:cron:lock"
 LOCK_SECONDS = 30
@@ -28,15 +30,16 @@ class Bell(CronScheduler):
     def heartbeat(self) -> None:
         super().heartbeat()
         self.lock.extend(LOCK_SECONDS, replace_ttl=True)
-        health.beat(health.CRON_KEY)
+        heartbeats.beat(heartbeats.CRON_KEY)
 
     def calculate_sleep_interval(self) -> float:
         # Never sleep longer than the lock lasts.
         return min(super().calculate_sleep_interval(), LOCK_SECONDS / 3)
 
 
-def ring_for_ever() -> None:
+def ring_for_ever(settings: Settings) -> None:
     """Ring until a signal; while Redis is away or another process rings, wait."""
+    redis_handle.init_url(settings.redis_url)
     while True:
         try:
             lock = redis_handle.client.lock(LOCK_KEY, timeout=LOCK_SECONDS)
@@ -64,3 +67,9 @@ def _ring(lock: "redis.lock.Lock") -> None:
         lock.release()
     except redis.RedisError:
         log.info("cron_lock_lost")
+
+
+if __name__ == "__main__":
+    wanted = embedded.with_engines(load_settings())
+    logs.configure_logs(wanted.log_format)
+    ring_for_ever(wanted)

@@ -8,7 +8,8 @@ from rq import Queue, SimpleWorker, worker_registration
 from rq.worker_pool import WorkerPool
 
 from portal.enqueue import QUEUES
-from portal.extensions import db, redis_handle
+from portal.extensions import db
+from portal.redis_handle import redis_handle
 
 # A worker that died with a job in hand is noticed after about three of these.
 MAINTENANCE_SECONDS = 30

@@ -1,6 +1,5 @@
 """What this installation needs to run, and whether it has it."""
 
-import time
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -9,15 +8,13 @@ from rq import Queue, Worker
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from portal import heartbeats
 from portal.enqueue import QUEUES
-from portal.extensions import db, redis_handle
+from portal.extensions import db
 from portal.models import ChannelAccount
 from portal.models.columns import now
+from portal.redis_handle import redis_handle
 
-CRON_KEY = "portal:cron:beat"
-LISTENER_KEY = "portal:listener:beat"
-# A beat is written every few seconds; one this old means that the process is gone.
-LATEST_BEAT_SECONDS = 30
 MAILBOX_LAG = timedelta(minutes=15)
 
 
@@ -35,15 +32,14 @@ def check_all() -> list[Check]:
     checks = [_check_database()]
     checks.append(_check_redis())
     if checks[1].is_ok:
-        checks += [_check_workers(), _check_beat("cron", CRON_KEY), _check_beat("listener", LISTENER_KEY)]
+        checks += [
+            _check_workers(),
+            _check_beat("cron", heartbeats.CRON_KEY),
+            _check_beat("listener", heartbeats.LISTENER_KEY),
+        ]
     if checks[0].is_ok:
         checks.append(_check_mailboxes())
     return checks
-
-
-def beat(key: str) -> None:
-    """Say that the process behind `key` is alive. Raises redis.RedisError."""
-    redis_handle.client.set(key, str(time.time()), ex=LATEST_BEAT_SECONDS * 4)
 
 
 def _check_database() -> Check:
@@ -74,9 +70,10 @@ def _check_workers() -> Check:
 
 
 def _check_beat(name: str, key: str) -> Check:
-    beat_at = redis_handle.client.get(key)
-    if beat_at is None or time.time() - float(beat_at) > LATEST_BEAT_SECONDS:
-        return Check(name, False, f"The {name} process has not been heard of for {LATEST_BEAT_SECONDS} s.")
+    if not heartbeats.is_alive(key):
+        return Check(
+            name, False, f"The {name} process has not been heard of for {heartbeats.LATEST_BEAT_SECONDS} s."
+        )
     return Check(name, True, f"The {name} process is alive.")
 
 

@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from portal.extensions import db, redis_handle
+from portal.extensions import db
 from portal.models import Event
+from portal.redis_handle import redis_handle
 from portal.views.admin import lockout, security
 
 PASSWORD = "long password 1"

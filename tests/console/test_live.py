@@ -5,7 +5,8 @@ import threading
 import pytest
 
 from portal import live as channel
-from portal.extensions import db, redis_handle
+from portal.extensions import db
+from portal.redis_handle import redis_handle
 from portal.views.console import presence
 from portal.views.console.live import is_for
 from tests.factory import Factory

@@ -10,7 +10,7 @@ import time
 
 import redis
 
-from portal.extensions import redis_handle
+from portal.redis_handle import redis_handle
 
 FREE_TRIES = 5
 FIRST_WAIT_SECONDS = 30

@@ -9,8 +9,8 @@ import redis
 import structlog
 
 from portal import live
-from portal.extensions import redis_handle
 from portal.models import Ticket, User
+from portal.redis_handle import redis_handle
 from portal.views.console import words
 
 # js/console/presence.js tells of itself every 20 seconds while its page is looked at.

@@ -4,12 +4,14 @@ Runs before anything of the application is loaded, so that what is wrong with th
 """
 
 import hashlib
+import http.client
 import os
 import socket
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 from config import ROOT, BadSetting, Settings, load_settings
@@ -142,10 +144,7 @@ def _serve(settings: Settings, embedded: Embedded) -> int:
 
 
 def _say_when_ready(settings: Settings) -> None:
-    while True:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", settings.port)) == 0:
-                break
+    while not _answers(settings.port):
         time.sleep(0.05)
     lines = [
         f"Portal is ready at {settings.base_url}",
@@ -163,6 +162,15 @@ def _say_when_ready(settings: Settings) -> None:
     lines.append("")
     lines.append("Ctrl-C stops everything.")
     print("\n" + "\n".join(f"  {line}" for line in lines) + "\n", flush=True)
+
+
+def _answers(port: int) -> bool:
+    # The socket is open long before the application behind it is loaded.
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=30) as answer:
+            return bool(answer.status == 200)
+    except (OSError, http.client.HTTPException):
+        return False
 
 
 def _watch_engines(settings: Settings, embedded: Embedded) -> None:

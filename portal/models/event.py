@@ -1,6 +1,7 @@
 """The ledger: immutable facts, each written with the change it records."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import BigInteger, DateTime, ForeignKey, Identity, Index, SmallInteger, String, text
@@ -8,6 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.extensions import Model
 from portal.models.columns import Json, now, one_of
+
+if TYPE_CHECKING:
+    from portal.models.ticket import Ticket
 
 ACTOR_KINDS = ("agent", "customer", "system")
 
@@ -39,6 +43,8 @@ class Event(Model):
     data: Mapped[Json]
 
     actor: Mapped[User | None] = relationship(User)
+    # In one flush a ticket is written before the facts about it.
+    ticket: Mapped["Ticket | None"] = relationship()
 
     def __repr__(self) -> str:
         return self.kind

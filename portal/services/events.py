@@ -100,6 +100,26 @@ def of_ticket(ticket_id: int, kinds: Sequence[str] | None = None) -> list[Event]
     return list(db.session.scalars(found))
 
 
+def facts_of_tickets(tickets: Sequence[Ticket], kinds: Sequence[str]) -> dict[int, list[Any]]:
+    """Kind, moment and data of these tickets' facts, by ticket id, in the order in which they happened."""
+    found: dict[int, list[Any]] = {ticket.id: [] for ticket in tickets}
+    if not found:
+        return found
+    told = (
+        select(Event.ticket_id, Event.kind, Event.occurred_at, Event.data)
+        .where(
+            Event.ticket_id.in_(found),
+            Event.kind.in_(kinds),
+            # Nothing happens to a ticket before it is there: the months before need not be looked at.
+            Event.occurred_at >= min(ticket.created_at for ticket in tickets),
+        )
+        .order_by(Event.occurred_at, Event.id)
+    )
+    for fact in db.session.execute(told):
+        found[fact.ticket_id].append(fact)
+    return found
+
+
 def ensure_partitions(since: datetime | None = None) -> list[str]:
     """Create the monthly partitions from `since` (default: now) to MONTHS_AHEAD; return the new ones. Commits."""
     month = (since or now()).astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)

@@ -1,10 +1,11 @@
 """Clocks: what `portal.rules.sla` computes from a ticket's events, kept where queries can find it."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 
 from portal.extensions import db
 from portal.models import Branch, Clock, SlaPolicy, Ticket
@@ -28,21 +29,24 @@ class Explained:
     policy: str
 
 
-def policy_for(ticket: Ticket, branch: Branch) -> int | None:
-    """The id of the policy that holds for the ticket: the first that matches, else the branch's own."""
-    matching = (
-        select(SlaPolicy.id)
-        .where(
-            SlaPolicy.is_active,
-            or_(SlaPolicy.branch_id.is_(None), SlaPolicy.branch_id == branch.id),
-            or_(SlaPolicy.priority.is_(None), SlaPolicy.priority == ticket.priority),
-            # One without any condition is there to be chosen by a branch or a rule.
-            or_(SlaPolicy.branch_id.is_not(None), SlaPolicy.priority.is_not(None)),
-        )
-        .order_by(SlaPolicy.position, SlaPolicy.id)
-        .limit(1)
-    )
-    return db.session.scalar(matching) or branch.policy_id
+def policy_for(ticket: Ticket, branch: Branch, policies: Sequence[SlaPolicy] | None = None) -> int | None:
+    """The id of the policy that holds for the ticket: the first that matches, else the branch's own.
+
+    `policies` are the active ones in their order, for callers that place many tickets; read here otherwise.
+    """
+    for policy in active_policies() if policies is None else policies:
+        # One without any condition is there to be chosen by a branch or a rule.
+        has_condition = policy.branch_id is not None or policy.priority is not None
+        fits = policy.branch_id in (None, branch.id) and policy.priority in (None, ticket.priority)
+        if has_condition and fits:
+            return policy.id
+    return branch.policy_id
+
+
+def active_policies() -> list[SlaPolicy]:
+    """Every policy that may be chosen, in the order in which they are tried. Reads only."""
+    found = select(SlaPolicy).where(SlaPolicy.is_active).order_by(SlaPolicy.position, SlaPolicy.id)
+    return list(db.session.scalars(found))
 
 
 def refresh(ticket: Ticket) -> list[rules.ClockView]:
@@ -50,12 +54,24 @@ def refresh(ticket: Ticket) -> list[rules.ClockView]:
 
     A clock that starts, is met, or turns out to have been late is recorded once. The ticket is locked by the caller.
     """
+    return refresh_all([ticket])[ticket.id]
+
+
+def refresh_all(tickets: Sequence[Ticket]) -> dict[int, list[rules.ClockView]]:
+    """Like refresh, for many tickets in as many statements as for one; their views by ticket id."""
     at = now()
-    views = compute(ticket, at)
-    rows = {
-        (row.kind, row.cycle): row
-        for row in db.session.scalars(select(Clock).where(Clock.ticket_id == ticket.id))
-    }
+    views = _compute_all(tickets, at)
+    kept: dict[int, dict[tuple[str, int], Clock]] = {ticket.id: {} for ticket in tickets}
+    for row in db.session.scalars(select(Clock).where(Clock.ticket_id.in_(kept))):
+        kept[row.ticket_id][row.kind, row.cycle] = row
+    for ticket in tickets:
+        _keep(ticket, views[ticket.id], kept[ticket.id], at)
+    return views
+
+
+def _keep(
+    ticket: Ticket, views: list[rules.ClockView], rows: dict[tuple[str, int], Clock], at: datetime
+) -> None:
     for view in views:
         row = rows.pop((view.kind, view.cycle), None)
         if row is None:
@@ -66,20 +82,36 @@ def refresh(ticket: Ticket) -> list[rules.ClockView]:
     for row in rows.values():
         row.state, row.stopped_at, row.due_at, row.warn_at = "cancelled", row.stopped_at or at, None, None
     cache_due(ticket, views)
-    return views
 
 
 def compute(ticket: Ticket, at: datetime) -> list[rules.ClockView]:
     """The ticket's clocks as of `at`, from its events, policy and calendar. Writes nothing."""
-    policy = db.session.get(SlaPolicy, ticket.policy_id) if ticket.policy_id else None
+    return _compute_all([ticket], at)[ticket.id]
+
+
+def _compute_all(tickets: Sequence[Ticket], at: datetime) -> dict[int, list[rules.ClockView]]:
+    db.session.flush()
+    facts = events.facts_of_tickets(tickets, CLOCK_EVENTS)
+    calendars = calendars_of({ticket.branch_id for ticket in tickets})
+    views = {}
+    for ticket in tickets:
+        policy = db.session.get(SlaPolicy, ticket.policy_id) if ticket.policy_id else None
+        told = [rules.TicketEvent(fact.kind, fact.occurred_at, fact.data) for fact in facts[ticket.id]]
+        views[ticket.id] = _computed(told, policy, calendars[ticket.branch_id], at)
+    return views
+
+
+def _computed(
+    told: list[rules.TicketEvent], policy: SlaPolicy | None, calendar: hours.Calendar, at: datetime
+) -> list[rules.ClockView]:
     if policy is None:
         return []
-    facts, rule = _facts(ticket), policy_rule(policy)
+    rule = policy_rule(policy)
     try:
-        return rules.compute_clocks(facts, rule, calendar_of(ticket.branch_id), at)
+        return rules.compute_clocks(told, rule, calendar, at)
     except hours.NoWorkingTimeError:
         # Refused at save; an imported calendar without a working hour in ten years must not stop the mail.
-        return rules.compute_clocks(facts, rule, hours.always_open(), at)
+        return rules.compute_clocks(told, rule, hours.always_open(), at)
 
 
 def explain(ticket: Ticket) -> list[Explained]:
@@ -127,25 +159,28 @@ def policy_rule(policy: SlaPolicy) -> rules.Policy:
 
 def calendar_of(branch_id: int) -> hours.Calendar:
     """The branch's working hours, in the branch's time zone; always open where they cannot be read."""
+    return calendars_of([branch_id])[branch_id]
+
+
+def calendars_of(branch_ids: Collection[int]) -> dict[int, hours.Calendar]:
+    """The working hours of these branches, each in its time zone; always open where they cannot be read."""
     found = (
-        select(CalendarRow.windows, CalendarRow.holidays, Branch.time_zone)
+        select(Branch.id, CalendarRow.windows, CalendarRow.holidays, Branch.time_zone)
         .join(Branch, Branch.calendar_id == CalendarRow.id)
-        .where(Branch.id == branch_id)
+        .where(Branch.id.in_(branch_ids))
     )
-    windows, holidays, time_zone = db.session.execute(found).one()
+    return {
+        branch_id: _parsed_calendar(windows, holidays, time_zone)
+        for branch_id, windows, holidays, time_zone in db.session.execute(found)
+    }
+
+
+def _parsed_calendar(windows: list[Any], holidays: list[Any], time_zone: str) -> hours.Calendar:
     try:
         return hours.parse_calendar({"windows": windows, "holidays": holidays}, time_zone)
     except ValueError:
         # Refused at save; an imported one must not stop the mail.
         return hours.always_open()
-
-
-def _facts(ticket: Ticket) -> list[rules.TicketEvent]:
-    db.session.flush()
-    return [
-        rules.TicketEvent(fact.kind, fact.occurred_at, fact.data)
-        for fact in events.of_ticket(ticket.id, CLOCK_EVENTS)
-    ]
 
 
 def _write(ticket: Ticket, row: Clock, view: rules.ClockView, at: datetime) -> None:

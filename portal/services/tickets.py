@@ -1,6 +1,6 @@
 """What happens to a ticket as a whole."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from portal import access
 from portal.errors import UserFault
 from portal.extensions import db
-from portal.models import Branch, Customer, Tag, Ticket
+from portal.models import Branch, Customer, SlaPolicy, Tag, Ticket
 from portal.models.branch import PRIORITIES
 from portal.models.columns import now
 from portal.models.ticket import DUE_ORDER, TICKET_TYPES
@@ -40,13 +40,17 @@ def open_ticket(
     follows_id: int | None = None,
     language: str = "",
     opened_at: datetime | None = None,
+    ticket_id: int | None = None,
+    policies: Sequence[SlaPolicy] | None = None,
 ) -> Ticket:
     """A new ticket with its opening event, inside the caller's transaction: whoever opens one has words to add.
 
-    `opened_at` (default: now) is when the customer's words reached us: from then on the clocks run.
+    `opened_at` (default: now) is when the customer's words reached us: from then on the clocks run. With a
+    `ticket_id` that was reserved for it, the row is written when the caller flushes. `policies`: see sla.policy_for.
     """
     opened_at = opened_at or now()
     ticket = Ticket(
+        id=ticket_id,
         subject=subject,
         branch_id=branch.id,
         customer_id=customer.id,
@@ -61,9 +65,9 @@ def open_ticket(
         created_at=opened_at,
     )
     db.session.add(ticket)
-    db.session.flush()
-    db.session.refresh(ticket, ["number"])
-    ticket.policy_id = policy_id or sla.policy_for(ticket, branch)
+    ticket.policy_id = policy_id or sla.policy_for(ticket, branch, policies)
+    if ticket_id is None:
+        db.session.flush()
     if tags:
         ticket.tags = _tags_named(tags)
     events.record(

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint, false, text, true
+from sqlalchemy.orm import Mapped, deferred, mapped_column, relationship
 
 from portal.extensions import Model
 from portal.models.calendar import Calendar
@@ -40,6 +40,21 @@ class Branch(Model):
     from_name: Mapped[str] = mapped_column(String(120), default="")
     signature_html: Mapped[str] = mapped_column(default="")
     reopen_window_days: Mapped[int] = mapped_column(default=14)
+    # Whether a reply shows the message that it answers below it.
+    quotes_history: Mapped[bool] = mapped_column(default=True, server_default=true())
+    # All files of one reply together, pictures in the text included.
+    attachment_limit_mb: Mapped[int] = mapped_column(default=20, server_default=text("20"))
+    # The key that mails are signed with (RFC 6376): its name and what the DNS must say of it. The private half is
+    # encrypted by `portal.secrets_box` and never shown.
+    signs_with_dkim: Mapped[bool] = mapped_column(default=False, server_default=false())
+    dkim_selector: Mapped[str] = mapped_column(String(63), default="", server_default="")
+    dkim_record: Mapped[str] = mapped_column(default="", server_default="")
+    dkim_key_encrypted: Mapped[bytes | None] = deferred(mapped_column(LargeBinary))
+    # What a new ticket is answered with by itself, and how many automatic mails an address and a ticket get a day.
+    sends_acknowledgement: Mapped[bool] = mapped_column(default=False, server_default=false())
+    acknowledgement_html: Mapped[str] = mapped_column(default="", server_default="")
+    automatic_per_recipient: Mapped[int] = mapped_column(default=5, server_default=text("5"))
+    automatic_per_ticket: Mapped[int] = mapped_column(default=3, server_default=text("3"))
     is_active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[Created]
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, deferred, mapped_column, relationship
 
 from portal.extensions import Model
@@ -102,6 +102,8 @@ class Delivery(Model):
         one_of("state", DELIVERY_STATES),
         Index(None, "message_id"),
         Index(None, "recipient"),
+        # What the limits of automatic mail are counted by.
+        Index("ix_delivery_automatic", "recipient", "created_at", postgresql_where=text("is_automatic")),
     )
 
     id: Mapped[BigId]
@@ -112,6 +114,8 @@ class Delivery(Model):
     code: Mapped[int | None]
     reply: Mapped[str] = mapped_column(default="")
     attempt_count: Mapped[int] = mapped_column(default=0)
+    # Written by nobody; such a recipient stands in lower case.
+    is_automatic: Mapped[bool] = mapped_column(default=False, server_default=false())
     sent_at: Mapped[Timestamp | None]
     created_at: Mapped[Created]
 

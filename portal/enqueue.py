@@ -3,12 +3,13 @@
 Redis may be away: what the database says is owed is enqueued again by `portal.jobs.reconcile`.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import redis
 import structlog
 from rq import Queue
 from rq.exceptions import DuplicateJobError
+from rq.job import Job
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
@@ -18,6 +19,7 @@ from portal.redis_handle import redis_handle
 QUEUES = ("intake", "deliver", "default")
 JOB_TIMEOUT_SECONDS = 120
 # Failed jobs are looked at in the database, where what they owe is written; RQ's copy is for debugging.
+LANES = 8
 FAILURE_KEPT_SECONDS = 7 * 24 * 3600
 
 log = structlog.get_logger()
@@ -28,23 +30,44 @@ def after_commit(job_name: str, row_id: int, *, queue: str = "default") -> None:
     db.session.info.setdefault("jobs", []).append((queue, job_name, row_id))
 
 
+def wake_after_commit(job_name: str, *, queue: str = "default") -> None:
+    """Like after_commit, for a job that deals with everything that waits: see `wake`."""
+    db.session.info.setdefault("wakes", {})[job_name] = queue
+
+
+def wake(job_name: str, *, queue: str = "default") -> bool:
+    """Make sure that `job_name(lane)` begins some time from now on; False when Redis is away.
+
+    One that is queued will see everything that has been committed by now; one that runs may not, so another is
+    queued in the next lane. However much comes in, no more than LANES of them ever wait.
+    """
+    for lane in range(LANES):
+        answer = _enqueue(job_name, lane, queue)
+        if answer != "running":
+            return answer != "away"
+    return True
+
+
 def enqueue(job_name: str, row_id: int, *, queue: str = "default") -> bool:
-    """Enqueue now; False (and a log line) when Redis is away. A job that already waits is not doubled."""
+    """Enqueue now; False (and a log line) when Redis is away. A job that is queued or runs is not doubled."""
+    return _enqueue(job_name, row_id, queue) != "away"
+
+
+def _enqueue(job_name: str, row_id: int, queue: str) -> Literal["queued", "running", "away"]:
+    job_id = f"{job_name.rsplit('.', 1)[-1]}-{row_id}"
     work = Queue(queue, connection=redis_handle.client, default_timeout=JOB_TIMEOUT_SECONDS)
-    settings = {
-        "job_id": f"{job_name.rsplit('.', 1)[-1]}-{row_id}",
-        "unique": True,
-        "result_ttl": 0,
-        "failure_ttl": FAILURE_KEPT_SECONDS,
-    }
     try:
-        work.enqueue(job_name, row_id, **settings)
+        work.enqueue(
+            job_name, row_id, job_id=job_id, unique=True, result_ttl=0, failure_ttl=FAILURE_KEPT_SECONDS
+        )
     except DuplicateJobError:
-        pass
+        status = redis_handle.client.hget(Job.key_for(job_id), "status")
+        # One that has just ended is gone from Redis, and may have looked too early.
+        return "queued" if status == b"queued" else "running"
     except redis.RedisError as error:
         log.warning("redis_away", job=job_name, row_id=row_id, error=type(error).__name__)
-        return False
-    return True
+        return "away"
+    return "queued"
 
 
 def install(session: Any) -> None:
@@ -54,9 +77,12 @@ def install(session: Any) -> None:
 
 
 def _flush(session: Session) -> None:
+    for job_name, queue in session.info.pop("wakes", {}).items():
+        wake(job_name, queue=queue)
     for queue, job_name, row_id in session.info.pop("jobs", []):
         enqueue(job_name, row_id, queue=queue)
 
 
 def _forget(session: Session) -> None:
     session.info.pop("jobs", None)
+    session.info.pop("wakes", None)

@@ -4,11 +4,11 @@ BATCH = 500
 
 
 def reconcile() -> None:
-    """Enqueue every inbox and outbox item whose time has come; those already waiting are not doubled."""
-    from portal.enqueue import enqueue
+    """Ring for accepted mail and for every outbox item whose time has come; what waits already is not doubled."""
+    from portal.enqueue import enqueue, wake
     from portal.services import intake, outbox
 
-    for inbox_item_id in intake.owed_ids(BATCH):
-        enqueue("portal.jobs.intake.process_inbox_item", inbox_item_id, queue="intake")
+    if intake.has_owed():
+        wake("portal.jobs.intake.process_waiting", queue="intake")
     for outbox_item_id in outbox.owed_ids(BATCH):
         enqueue("portal.jobs.deliver.deliver_outbox_item", outbox_item_id, queue="deliver")

@@ -1,111 +1,204 @@
-"""What `portal.rules.threading` asks of the database, one query a question."""
+"""What `portal.rules.threading` asks of the database, asked once for a whole batch of mails."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
-from sqlalchemy import cast, select, text
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Text
+from sqlalchemy import text
 
 from portal.extensions import db
-from portal.models import Identity, Message, Ticket
-from portal.rules.threading import TicketPeople
+from portal.models import Message, Ticket
+from portal.rules.threading import MailFacts, TicketPeople, decide_thread
 
 # Strangers' mail may name ids that thousands of messages share; the newest few settle the question.
 MOST_MESSAGES = 50
+# Whoever takes part in a ticket is found among its newest messages.
+MOST_CORRESPONDENCE = 200
 MERGE_DEPTH = 20
 
+_SURVIVORS = text(
+    """
+    WITH RECURSIVE chain(origin, id, merged_into_id, depth) AS (
+        SELECT id, id, merged_into_id, 0 FROM ticket WHERE id = ANY(:wanted)
+        UNION ALL
+        SELECT chain.origin, ticket.id, ticket.merged_into_id, chain.depth + 1
+        FROM chain JOIN ticket ON ticket.id = chain.merged_into_id WHERE chain.depth < :depth
+    )
+    SELECT DISTINCT ON (origin) origin, id FROM chain ORDER BY origin, depth DESC
+    """
+)
+_OF_MESSAGES = text("SELECT id, ticket_id FROM message WHERE id = ANY(:wanted)")
+_OF_HEADERS = text(
+    """
+    SELECT wanted, found.ticket_id FROM unnest(CAST(:wanted AS text[])) AS wanted CROSS JOIN LATERAL (
+        SELECT ticket_id FROM message WHERE message_id_header = wanted AND message_id_header <> ''
+        ORDER BY created_at DESC, id DESC LIMIT :most
+    ) AS found
+    """
+)
+# In-Reply-To is stored among the references, so that one index answers.
+_OF_ANCESTORS = text(
+    """
+    SELECT wanted, found.ticket_id FROM unnest(CAST(:wanted AS text[])) AS wanted CROSS JOIN LATERAL (
+        SELECT ticket_id FROM message WHERE references_headers @> ARRAY[wanted]
+        ORDER BY created_at DESC, id DESC LIMIT :most
+    ) AS found
+    """
+)
+_OF_NUMBERS = text("SELECT number, id FROM ticket WHERE number = ANY(:wanted)")
+_PEOPLE = text(
+    """
+    SELECT ticket.id, ticket.branch_id,
+        ARRAY(
+            SELECT identity.address FROM identity
+            WHERE identity.customer_id = ticket.customer_id AND identity.kind = 'email'
+        ) AS customer,
+        ARRAY(
+            SELECT DISTINCT lower(address) FROM (
+                SELECT from_address, "to", cc FROM message
+                WHERE message.ticket_id = ticket.id AND direction <> 'note'
+                ORDER BY created_at DESC, id DESC LIMIT :most
+            ) AS said CROSS JOIN LATERAL (
+                SELECT said.from_address AS address
+                UNION ALL SELECT person ->> 'address' FROM jsonb_array_elements(said."to" || said.cc) AS person
+            ) AS named
+        ) AS correspondents
+    FROM ticket WHERE ticket.id = ANY(:wanted)
+    """
+)
 
-class DatabaseLookup:
-    """The ThreadLookup of the running system. Reads only; `own_addresses` are left out of the participants."""
+_Key = TypeVar("_Key", int, str)
+
+
+class ThreadBook:
+    """The ThreadLookup of a batch: what the database knew before it, and what the batch itself has added.
+
+    Reads only. `own_addresses` are left out of the participants.
+    """
 
     def __init__(self, own_addresses: frozenset[str]) -> None:
         self._own_addresses = own_addresses
+        self._messages: dict[int, int] = {}
+        self._headers: dict[str, list[int]] = {}
+        self._ancestors: dict[str, list[int]] = {}
+        self._numbers: dict[int, int] = {}
+        self._survivors: dict[int, int] = {}
+        self._people: dict[int, TicketPeople] = {}
+
+    def read(self, mails: Iterable[MailFacts], keys: Sequence[bytes]) -> None:
+        """Look up all that deciding about these mails may ask: six statements, however many mails."""
+        asked = _Asked()
+        for facts in mails:
+            decide_thread(facts, asked, keys)
+        self._messages = dict(_pairs(_OF_MESSAGES, asked.message_rows))
+        self._headers = _grouped(_pairs(_OF_HEADERS, asked.headers, most=MOST_MESSAGES))
+        self._ancestors = _grouped(_pairs(_OF_ANCESTORS, asked.ancestors, most=MOST_MESSAGES))
+        self._numbers = dict(_pairs(_OF_NUMBERS, asked.numbers))
+        named = {*asked.tickets, *self._messages.values(), *self._numbers.values()}
+        named.update(*self._headers.values(), *self._ancestors.values())
+        self._survivors = dict(_pairs(_SURVIVORS, named, depth=MERGE_DEPTH))
+        self._read_people(set(self._survivors.values()))
+
+    def add(self, ticket: Ticket, message: Message) -> None:
+        """Let mails that come later in the batch find this message, as if it had been committed."""
+        self._survivors.setdefault(ticket.id, ticket.id)
+        named = {message.from_address, *(person["address"] for person in [*message.to, *message.cc])}
+        known = self._people.get(ticket.id) or TicketPeople(ticket.id, ticket.branch_id, frozenset())
+        self._people[ticket.id] = TicketPeople(
+            ticket.id,
+            ticket.branch_id,
+            known.participants | self._participants(address.lower() for address in named),
+        )
+        if message.message_id_header:
+            _put_first(self._headers, message.message_id_header, ticket.id)
+        for reference in message.references_headers:
+            _put_first(self._ancestors, reference, ticket.id)
 
     def survivors(self, ticket_ids: Collection[int]) -> Mapping[int, int]:
-        walk = text(
-            """
-            WITH RECURSIVE chain(origin, id, merged_into_id, depth) AS (
-                SELECT id, id, merged_into_id, 0 FROM ticket WHERE id = ANY(:ids)
-                UNION ALL
-                SELECT chain.origin, ticket.id, ticket.merged_into_id, chain.depth + 1
-                FROM chain JOIN ticket ON ticket.id = chain.merged_into_id WHERE chain.depth < :depth
-            )
-            SELECT DISTINCT ON (origin) origin, id FROM chain ORDER BY origin, depth DESC
-            """
-        )
-        rows = db.session.execute(walk, {"ids": list(ticket_ids), "depth": MERGE_DEPTH})
-        return dict(rows.tuples().all())
+        return _known(self._survivors, ticket_ids)
 
     def tickets_of_messages(self, message_ids: Collection[int]) -> Mapping[int, int]:
-        found = select(Message.id, Message.ticket_id).where(Message.id.in_(list(message_ids)))
-        return dict(db.session.execute(found).tuples().all())
+        return _known(self._messages, message_ids)
 
     def tickets_of_headers(self, message_ids: Collection[str]) -> Mapping[str, Sequence[int]]:
-        found = (
-            select(Message.message_id_header, Message.ticket_id)
-            .where(Message.message_id_header.in_(list(message_ids)), Message.message_id_header != "")
-            .order_by(Message.created_at.desc(), Message.id.desc())
-            .limit(MOST_MESSAGES)
-        )
-        return _grouped(db.session.execute(found))
+        return _known(self._headers, message_ids)
 
     def tickets_of_ancestors(self, message_ids: Collection[str]) -> Mapping[str, Sequence[int]]:
-        wanted = list(message_ids)
-        # In-Reply-To is stored among the references, so that one index answers.
-        found = (
-            select(Message.references_headers, Message.ticket_id)
-            .where(Message.references_headers.overlap(cast(wanted, ARRAY(Text))))
-            .order_by(Message.created_at.desc(), Message.id.desc())
-            .limit(MOST_MESSAGES)
-        )
-        asked = set(wanted)
-        pairs = [
-            (reference, ticket_id)
-            for references, ticket_id in db.session.execute(found)
-            for reference in references
-            if reference in asked
-        ]
-        return _grouped(pairs)
+        return _known(self._ancestors, message_ids)
 
     def tickets_of_numbers(self, numbers: Collection[int]) -> Mapping[int, int]:
-        found = select(Ticket.number, Ticket.id).where(Ticket.number.in_(list(numbers)))
-        return dict(db.session.execute(found).tuples().all())
+        return _known(self._numbers, numbers)
 
     def people(self, ticket_ids: Collection[int]) -> Mapping[int, TicketPeople]:
-        ids = list(ticket_ids)
-        branches = dict(
-            db.session.execute(select(Ticket.id, Ticket.branch_id).where(Ticket.id.in_(ids))).tuples().all()
-        )
-        people: dict[int, set[str]] = {ticket_id: set() for ticket_id in branches}
-        identities = (
-            select(Ticket.id, Identity.address)
-            .join(Identity, Identity.customer_id == Ticket.customer_id)
-            .where(Ticket.id.in_(ids), Identity.kind == "email")
-        )
-        for ticket_id, address in db.session.execute(identities):
-            people[ticket_id].add(address)
-        correspondents = select(Message.ticket_id, Message.from_address, Message.to, Message.cc).where(
-            Message.ticket_id.in_(ids), Message.direction != "note"
-        )
-        for ticket_id, from_address, to, cc in db.session.execute(correspondents.limit(500)):
-            people[ticket_id].update(
-                {from_address.lower(), *(person["address"].lower() for person in [*to, *cc])}
-            )
-        return {
-            ticket_id: TicketPeople(
-                ticket_id=ticket_id,
-                branch_id=branches[ticket_id],
-                participants=frozenset(addresses - self._own_addresses - {""}),
-            )
-            for ticket_id, addresses in people.items()
-        }
+        return _known(self._people, ticket_ids)
+
+    def _read_people(self, ticket_ids: set[int]) -> None:
+        if not ticket_ids:
+            return
+        rows = db.session.execute(_PEOPLE, {"wanted": sorted(ticket_ids), "most": MOST_CORRESPONDENCE})
+        for ticket_id, branch_id, customer, correspondents in rows:
+            participants = self._participants([*customer, *correspondents])
+            self._people[ticket_id] = TicketPeople(ticket_id, branch_id, participants)
+
+    def _participants(self, addresses: Iterable[str]) -> frozenset[str]:
+        return frozenset(addresses) - self._own_addresses - {""}
 
 
-def _grouped(pairs: Any) -> dict[str, list[int]]:
+class _Asked:
+    """A lookup that knows nothing and remembers what it was asked: with no evidence found, every rule asks."""
+
+    def __init__(self) -> None:
+        self.tickets: set[int] = set()
+        self.message_rows: set[int] = set()
+        self.headers: set[str] = set()
+        self.ancestors: set[str] = set()
+        self.numbers: set[int] = set()
+
+    def survivors(self, ticket_ids: Collection[int]) -> Mapping[int, int]:
+        return _remembered(self.tickets, ticket_ids)
+
+    def tickets_of_messages(self, message_ids: Collection[int]) -> Mapping[int, int]:
+        return _remembered(self.message_rows, message_ids)
+
+    def tickets_of_headers(self, message_ids: Collection[str]) -> Mapping[str, Sequence[int]]:
+        return _remembered(self.headers, message_ids)
+
+    def tickets_of_ancestors(self, message_ids: Collection[str]) -> Mapping[str, Sequence[int]]:
+        return _remembered(self.ancestors, message_ids)
+
+    def tickets_of_numbers(self, numbers: Collection[int]) -> Mapping[int, int]:
+        return _remembered(self.numbers, numbers)
+
+    def people(self, ticket_ids: Collection[int]) -> Mapping[int, TicketPeople]:
+        return _remembered(self.tickets, ticket_ids)
+
+
+def _remembered(kept: set[Any], asked: Collection[Any]) -> Mapping[Any, Any]:
+    kept.update(asked)
+    return {}
+
+
+def _known(found: Mapping[_Key, Any], wanted: Collection[_Key]) -> dict[_Key, Any]:
+    return {key: found[key] for key in wanted if key in found}
+
+
+def _pairs(statement: Any, wanted: Collection[Any], **more: int) -> list[tuple[Any, Any]]:
+    if not wanted:
+        return []
+    rows = db.session.execute(statement, {"wanted": sorted(wanted), **more})
+    return [(key, value) for key, value in rows]
+
+
+def _grouped(pairs: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
     grouped: dict[str, list[int]] = {}
     for key, ticket_id in pairs:
         tickets = grouped.setdefault(key, [])
         if ticket_id not in tickets:
             tickets.append(ticket_id)
     return grouped
+
+
+def _put_first(grouped: dict[str, list[int]], key: str, ticket_id: int) -> None:
+    tickets = grouped.setdefault(key, [])
+    if ticket_id in tickets:
+        tickets.remove(ticket_id)
+    tickets.insert(0, ticket_id)

@@ -63,6 +63,10 @@ def open_ticket(
         follows_id=follows_id,
         language=language,
         created_at=opened_at,
+        status="new",
+        message_count=0,
+        reopened_count=0,
+        revision=0,
     )
     db.session.add(ticket)
     ticket.policy_id = policy_id or sla.policy_for(ticket, branch, policies)

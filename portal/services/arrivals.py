@@ -1,0 +1,523 @@
+"""What becomes of a batch of accepted mails: read, placed and written in as few statements as one mail needs.
+
+Everything that deciding asks of the database is read first, for all mails at once; then each mail is decided in the
+order in which it came, and sees what the ones before it have added. Nothing here commits.
+"""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import func, select, text
+
+from portal import storage
+from portal.channels.email.html import html_to_text, sanitise
+from portal.channels.email.parsing import Address, ParsedMail, parse_mail
+from portal.channels.email.quoting import split_html, split_reply
+from portal.extensions import db
+from portal.models import Attachment, ChannelAccount, Customer, Delivery, Identity, InboxItem, Message, Ticket
+from portal.models.columns import now
+from portal.rules import lifecycle, routing, threading, tokens
+from portal.services import events, notifications, people, sla, tickets
+from portal.services.desk import Desk, read_desk
+from portal.services.replies import snippet_of
+from portal.services.threads import ThreadBook
+
+LONGEST_SUBJECT = 500
+MOST_REFERENCES = 100
+
+_LOCKS = text(
+    """
+    SELECT key, pg_try_advisory_xact_lock(hashtextextended(key, 0))
+    FROM unnest(CAST(:keys AS text[])) AS key
+    """
+)
+_WAITING_LOCKS = text(
+    """
+    SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest(CAST(:keys AS text[])) AS key
+    """
+)
+_IDS = text(
+    """
+    SELECT nextval(pg_get_serial_sequence('ticket', 'id')), nextval(pg_get_serial_sequence('message', 'id')),
+        nextval(pg_get_serial_sequence('customer', 'id'))
+    FROM generate_series(1, :many)
+    """
+)
+
+
+@dataclass
+class Letter:
+    """One mail on its way."""
+
+    item: InboxItem
+    mail: ParsedMail
+    account: ChannelAccount
+    facts: threading.MailFacts
+    # The ticket that a bounce is about.
+    bounced: Delivery | None = None
+
+
+@dataclass
+class _Round:
+    """What is known while a batch is placed."""
+
+    desk: Desk
+    book: ThreadBook
+    keys: tuple[bytes, ...]
+    ids: Iterator[tuple[int, int, int]]
+    twins: dict[tuple[str, str], int]
+    customers: dict[str, Customer]
+    tickets: dict[int, Ticket] = field(default_factory=dict)
+    touched: dict[int, Ticket] = field(default_factory=dict)
+    written: list[tuple[InboxItem, int | None, str]] = field(default_factory=list)
+
+
+def take(items: Sequence[InboxItem], *, may_wait: bool) -> int:
+    """Make messages of these locked items, or quarantine them with the reason; return how many were dealt with.
+
+    What another worker has in hand (the same mail, the same thread, the same ticket) is left as it is for the next
+    round, unless it `may_wait` for that worker.
+    """
+    with db.session.no_autoflush:
+        return _take(items, may_wait=may_wait)
+
+
+def quarantine(item: InboxItem, reason: str) -> None:
+    """Put the item aside with the reason, for an admin to look at."""
+    item.state, item.reason, item.processed_at = "quarantined", reason[:1000], now()
+    events.record("mail_quarantined", data={"inbox_item": item.id, "reason": item.reason})
+
+
+def _take(items: Sequence[InboxItem], *, may_wait: bool) -> int:
+    desk = read_desk()
+    read = [(item, parse_mail(item.raw)) for item in items]
+    free = _free_of_others(read, may_wait=may_wait)
+    letters = [letter for item, mail in free if (letter := _addressed(item, mail, desk)) is not None]
+    done = len(free)
+    if not letters:
+        return done
+    keys = _keys()
+    book = ThreadBook(desk.own_addresses)
+    book.read([letter.facts for letter in letters], keys)
+    work = _Round(desk, book, keys, _reserved_ids(len(letters)), _twins_of(letters), _customers_of(letters))
+    done -= _place_all(work, letters, may_wait=may_wait)
+    db.session.flush()
+    for item, ticket_id, reason in work.written:
+        item.state, item.ticket_id, item.reason, item.processed_at = "processed", ticket_id, reason, now()
+    touched = list(work.touched.values())
+    if touched:
+        sla.refresh_all(touched)
+    for ticket in touched:
+        events.announce(ticket)
+    return done
+
+
+def _free_of_others(
+    read: Sequence[tuple[InboxItem, ParsedMail]], *, may_wait: bool
+) -> list[tuple[InboxItem, ParsedMail]]:
+    """Those whose mail, thread and sender no other worker has in hand, now locked against it.
+
+    Two copies of one mail, two answers to one that we never saw, and two first mails of one sender must see each other.
+    """
+    keys = [_lock_keys(item, mail) for item, mail in read]
+    every = sorted({key for each in keys for key in each})
+    if may_wait:
+        db.session.execute(_WAITING_LOCKS, {"keys": every})
+        return list(read)
+    locked = {key for key, is_ours in db.session.execute(_LOCKS, {"keys": every}) if is_ours}
+    return [pair for pair, wanted in zip(read, keys, strict=True) if wanted <= locked]
+
+
+def _lock_keys(item: InboxItem, mail: ParsedMail) -> set[str]:
+    root = mail.references[:1] or ((mail.in_reply_to,) if mail.in_reply_to else ())
+    return {mail.message_id or item.sha256, *root, _sender(mail)}
+
+
+def _addressed(item: InboxItem, mail: ParsedMail, desk: Desk) -> Letter | None:
+    """The mail with the account that it came to; None when that is settled: quarantined, or our own."""
+    if mail.limit_exceeded:
+        quarantine(item, mail.limit_exceeded)
+        return None
+    account = _account_of(item, mail, desk)
+    if account is None:
+        quarantine(item, "None of its recipients is an address of ours.")
+        return None
+    item.account_id = account.id
+    if mail.message_id and tokens.read_message_id(_keys(), mail.message_id):
+        reason = "Our own mail came back to us; it stands in its ticket already."
+        item.state, item.reason, item.processed_at = "processed", reason, now()
+        return None
+    bounced = _bounced_delivery(item, mail) if mail.is_bounce else None
+    return Letter(item, mail, account, _facts(item, mail, account, desk), bounced)
+
+
+def _account_of(item: InboxItem, mail: ParsedMail, desk: Desk) -> ChannelAccount | None:
+    """The account that received it: the one that fetched it, else the first recipient that is ours."""
+    if item.account_id is not None:
+        return desk.account(item.account_id)
+    named = [*item.envelope_to] or [person.address for person in (*mail.to, *mail.cc)]
+    takers = (desk.account_of_recipient(recipient) for recipient in named)
+    return next((account for account in takers if account is not None), None)
+
+
+def _facts(item: InboxItem, mail: ParsedMail, account: ChannelAccount, desk: Desk) -> threading.MailFacts:
+    named = [*item.envelope_to, *(person.address for person in (*mail.to, *mail.cc))]
+    return threading.MailFacts(
+        message_id=mail.message_id or "",
+        from_address=people.normalise_address(mail.from_address),
+        recipients=tuple(dict.fromkeys(address for address in named if address)),
+        in_reply_to=(mail.in_reply_to,) if mail.in_reply_to else (),
+        references=mail.references,
+        subject=mail.subject,
+        attached_message_ids=mail.attached_message_ids,
+        authentication=mail.authentication,
+        branch_id=account.branch_id,
+        own_addresses=desk.own_addresses,
+    )
+
+
+def _reserved_ids(many: int) -> Iterator[tuple[int, int, int]]:
+    """Ids for a ticket, a message and a customer each: what belongs together is written in one go."""
+    return iter([tuple(row) for row in db.session.execute(_IDS, {"many": many})])
+
+
+def _twins_of(letters: Sequence[Letter]) -> dict[tuple[str, str], int]:
+    """Per Message-ID and sender, the message that this very mail has already become."""
+    wanted = {threading.clean_message_id(letter.facts.message_id) for letter in letters} - {""}
+    if not wanted:
+        return {}
+    found = select(Message.message_id_header, Message.from_address, Message.id).where(
+        Message.message_id_header.in_(wanted), Message.message_id_header != "", Message.direction == "in"
+    )
+    return {(header, sender): row_id for header, sender, row_id in db.session.execute(found)}
+
+
+def _customers_of(letters: Sequence[Letter]) -> dict[str, Customer]:
+    wanted = {_sender(letter.mail) for letter in letters}
+    found = (
+        select(Identity.address, Customer)
+        .join(Customer, Customer.id == Identity.customer_id)
+        .where(Identity.kind == "email", Identity.address.in_(wanted))
+    )
+    return {row.address: row.Customer for row in db.session.execute(found)}
+
+
+def _place_all(work: _Round, letters: Sequence[Letter], *, may_wait: bool) -> int:
+    """Place each letter in turn; return how many must wait for whoever holds their ticket."""
+    decided = [_ticket_id_of(work, letter) for letter in letters]
+    wanted = {ticket_id for ticket_id in decided if ticket_id is not None}
+    _lock_tickets(work, wanted, may_wait=may_wait)
+    left = 0
+    held: set[str] = set()
+    for letter in letters:
+        decision = _decide(work, letter)
+        root = set(letter.facts.references[:1]) | set(letter.facts.in_reply_to)
+        if decision.ticket_id is not None and decision.ticket_id not in work.tickets:
+            # One that an earlier mail of the batch has led to; with its ticket in other hands it waits.
+            _lock_tickets(work, {decision.ticket_id}, may_wait=may_wait)
+        if root & held or (decision.ticket_id is not None and decision.ticket_id not in work.tickets):
+            held.add(letter.facts.message_id)
+            left += 1
+            continue
+        _place(work, letter, decision)
+    return left
+
+
+def _ticket_id_of(work: _Round, letter: Letter) -> int | None:
+    return _decide(work, letter).ticket_id
+
+
+def _decide(work: _Round, letter: Letter) -> threading.ThreadDecision:
+    if letter.bounced is not None:
+        ticket_id = db.session.scalar(
+            select(Message.ticket_id).where(Message.id == letter.bounced.message_id)
+        )
+        return threading.ThreadDecision(
+            ticket_id, "bounce", "It reports what became of a message that we sent from this ticket."
+        )
+    return threading.decide_thread(letter.facts, work.book, work.keys)
+
+
+def _lock_tickets(work: _Round, ticket_ids: set[int], *, may_wait: bool) -> None:
+    missing = ticket_ids - work.tickets.keys()
+    if not missing:
+        return
+    found = (
+        select(Ticket)
+        .where(Ticket.id.in_(missing))
+        .order_by(Ticket.id)
+        .with_for_update(skip_locked=not may_wait, of=Ticket)
+        .execution_options(populate_existing=True)
+    )
+    work.tickets.update({ticket.id: ticket for ticket in db.session.scalars(found)})
+
+
+def _place(work: _Round, letter: Letter, decision: threading.ThreadDecision) -> None:
+    twin = (threading.clean_message_id(letter.facts.message_id), letter.mail.from_address)
+    if twin[0] and twin in work.twins:
+        _note_twin(work, letter, work.twins[twin])
+        return
+    ticket, decision, is_new = _ticket_for(work, letter, decision)
+    message = _write_message(work, letter, ticket, decision)
+    work.twins[twin] = message.id
+    if letter.bounced is not None and not letter.mail.is_temporary_bounce:
+        _note_bounce(letter.bounced, letter.mail, ticket, message)
+    _after_message(work, ticket, message, letter.mail, is_new=is_new)
+    work.book.add(ticket, message)
+    work.touched[ticket.id] = ticket
+    work.written.append((letter.item, ticket.id, ""))
+
+
+def _note_twin(work: _Round, letter: Letter, message_id: int) -> None:
+    """The same mail by way of another mailbox, or delivered twice: one message, which says where else it came in."""
+    # It may be of this very batch.
+    db.session.flush()
+    message = db.session.get_one(Message, message_id)
+    others = [*message.thread_evidence.get("also_received_at", ()), letter.account.address]
+    message.thread_evidence = {**message.thread_evidence, "also_received_at": others}
+    work.written.append((letter.item, message.ticket_id, "The same mail is in its ticket already."))
+
+
+def _ticket_for(
+    work: _Round, letter: Letter, decision: threading.ThreadDecision
+) -> tuple[Ticket, threading.ThreadDecision, bool]:
+    if decision.ticket_id is None:
+        return _open(work, letter), decision, True
+    ticket = work.tickets[decision.ticket_id]
+    if letter.mail.is_bounce or letter.mail.is_auto_reply:
+        return ticket, decision, False
+    after = lifecycle.status_after_customer_message(
+        ticket.status, ticket.closed_at, now(), work.desk.branches[ticket.branch_id].reopen_window_days
+    )
+    if after.is_follow_up:
+        followed = threading.ThreadDecision(None, "follow_up", after.reason, {"follows": ticket.number})
+        return _open(work, letter, follows=ticket), followed, True
+    return ticket, decision, False
+
+
+def _open(work: _Round, letter: Letter, follows: Ticket | None = None) -> Ticket:
+    """A new ticket, placed by the rules, its decision kept with it."""
+    mail, account, desk = letter.mail, letter.account, work.desk
+    customer = follows.customer if follows is not None else _customer_for(work, letter)
+    decision = routing.route(
+        _route_facts(mail, account),
+        work.desk.rules,
+        desk.fall_back_branch_id(account),
+        account.branch_id,
+        desk.active_branch_ids,
+    )
+    ticket = tickets.open_ticket(
+        subject=threading.strip_reply_prefixes(mail.subject)[:LONGEST_SUBJECT] or "(no subject)",
+        branch=desk.branches[decision.branch_id],
+        customer=customer,
+        account_id=account.id,
+        route={
+            "rule": decision.rule,
+            "reason": decision.reason,
+            "rule_id": decision.rule_id,
+            "evidence": decision.evidence,
+        },
+        tier_level=decision.tier_level or 1,
+        priority=decision.priority,
+        ticket_type=decision.type,
+        policy_id=decision.policy_id,
+        tags=decision.tags,
+        follows_id=follows.id if follows else None,
+        language=mail.language or "",
+        opened_at=letter.item.created_at,
+        ticket_id=_next_ids(work)[0],
+        policies=desk.policies,
+    )
+    work.tickets[ticket.id] = ticket
+    return ticket
+
+
+def _route_facts(mail: ParsedMail, account: ChannelAccount) -> routing.RouteFacts:
+    return routing.RouteFacts(
+        channel="email",
+        account=account.address,
+        sender=mail.from_address.lower(),
+        sender_name=mail.from_name,
+        recipients=tuple(person.address for person in (*mail.to, *mail.cc)),
+        subject=mail.subject,
+        body=mail.text or html_to_text(mail.html or ""),
+        language=mail.language or "",
+        has_attachment=any(not attachment.is_inline for attachment in mail.attachments),
+        attachment_names=tuple(attachment.name or "" for attachment in mail.attachments),
+    )
+
+
+def _customer_for(work: _Round, letter: Letter) -> Customer:
+    """The customer behind the sender's address, made where there is none."""
+    address = _sender(letter.mail)
+    name = (letter.mail.from_name or address.partition("@")[0])[:200]
+    known = work.customers.get(address)
+    if known is None:
+        known = Customer(id=_next_ids(work)[2], name=name)
+        db.session.add_all(
+            [known, Identity(customer=known, kind="email", address=address, suppressed_reason="")]
+        )
+        work.customers[address] = known
+    elif name and not known.name:
+        known.name = name
+    return known
+
+
+def _next_ids(work: _Round) -> tuple[int, int, int]:
+    found = next(work.ids, None)
+    if found is None:
+        work.ids = _reserved_ids(20)
+        found = next(work.ids)
+    return found
+
+
+def _write_message(
+    work: _Round, letter: Letter, ticket: Ticket, decision: threading.ThreadDecision
+) -> Message:
+    mail, item = letter.mail, letter.item
+    split = split_reply(mail.text, mail.html)
+    clean = sanitise(mail.html) if mail.html else None
+    html, quoted_html = split_html(clean.html) if clean else ("", "")
+    message = Message(
+        id=_next_ids(work)[1],
+        ticket_id=ticket.id,
+        direction="in",
+        channel_kind="email",
+        account_id=letter.account.id,
+        inbox_item_id=item.id,
+        from_address=mail.from_address,
+        from_name=mail.from_name,
+        to=_as_json(mail.to),
+        cc=_as_json(mail.cc),
+        reply_to=_as_json(mail.reply_to),
+        subject=mail.subject[:LONGEST_SUBJECT],
+        text=split.new,
+        quoted_text="\n".join(part for part in (split.signature, split.quoted) if part),
+        html=html,
+        quoted_html=quoted_html,
+        has_remote_images=bool(clean and clean.has_remote_images),
+        is_auto_reply=mail.is_auto_reply,
+        is_bounce=mail.is_bounce,
+        message_id_header=threading.clean_message_id(mail.message_id or ""),
+        in_reply_to_header=threading.clean_message_id(mail.in_reply_to or ""),
+        references_headers=_references(mail),
+        thread_rule=decision.rule,
+        thread_evidence={"reason": decision.reason, **decision.evidence},
+        created_at=item.created_at,
+    )
+    db.session.add(message)
+    for attachment in mail.attachments:
+        db.session.add(
+            Attachment(
+                message_id=message.id,
+                name=(attachment.name or "")[:200],
+                content_type=(attachment.content_type or "application/octet-stream")[:255],
+                size_bytes=len(attachment.content),
+                sha256=storage.put(attachment.content),
+                content_id=attachment.content_id or "",
+                is_inline=attachment.is_inline,
+                public_key=secrets.token_urlsafe(24),
+            )
+        )
+    return message
+
+
+def _after_message(work: _Round, ticket: Ticket, message: Message, mail: ParsedMail, *, is_new: bool) -> None:
+    """Counters, status and the event that a customer's message brings; clocks follow for the whole batch."""
+    is_automatic = mail.is_auto_reply or mail.is_bounce
+    at: datetime = message.created_at
+    ticket.message_count += 1
+    ticket.snippet = snippet_of(message.text or html_to_text(message.html))
+    ticket.is_last_message_ours = False
+    ticket.unread_since = ticket.unread_since or at
+    if not is_automatic:
+        ticket.last_customer_message_at = at
+    events.record(
+        "message_received",
+        ticket=ticket,
+        actor_kind="customer",
+        message_id=message.id,
+        occurred_at=at,
+        data={"rule": message.thread_rule, "is_automatic": is_automatic},
+    )
+    if is_new:
+        return
+    if not is_automatic:
+        after = lifecycle.status_after_customer_message(
+            ticket.status, ticket.closed_at, now(), work.desk.branches[ticket.branch_id].reopen_window_days
+        )
+        tickets.change_status(ticket, after.status, None, rule=after.rule, actor_kind="customer")
+    if ticket.assignee_id is not None:
+        who = message.from_name or message.from_address
+        notifications.notify(
+            ticket.assignee_id,
+            "answered",
+            f"{who} wrote in #{ticket.number} {ticket.subject}",
+            ticket=ticket,
+            fact_key=f"answered-{message.id}",
+        )
+
+
+def _bounced_delivery(item: InboxItem, mail: ParsedMail) -> Delivery | None:
+    """By our signed return path, else by our Message-ID in the returned part."""
+    for recipient in item.envelope_to:
+        delivery_id = tokens.read_return_path(_keys(), recipient)
+        if delivery_id is not None:
+            return db.session.get(Delivery, delivery_id)
+    returned = mail.returned_message_id
+    message_id = tokens.read_message_id(_keys(), returned) if returned else None
+    if message_id is None:
+        return None
+    found = select(Delivery).where(Delivery.message_id == message_id)
+    failed = [recipient.lower() for recipient in mail.failed_recipients]
+    # The recipient that the bounce names first, else whoever got the mail first.
+    is_named = func.lower(Delivery.recipient).in_(failed)
+    delivery: Delivery | None = db.session.scalar(found.order_by(is_named.desc(), Delivery.id).limit(1))
+    return delivery
+
+
+def _note_bounce(delivery: Delivery, mail: ParsedMail, ticket: Ticket, message: Message) -> None:
+    """Mark the delivery that bounced and tell whoever wrote the mail. A delay is no failure yet."""
+    delivery.state = "bounced"
+    delivery.reply = snippet_of(message.text)
+    answered = db.session.get(Message, delivery.message_id)
+    assert answered is not None, "a delivery's message is kept by its foreign key"
+    answered.delivery_state = "bounced"
+    events.record(
+        "delivery_bounced",
+        ticket=ticket,
+        message_id=answered.id,
+        data={"recipient": delivery.recipient, "status": mail.bounce_status or ""},
+    )
+    for user_id in notifications.people(answered.author_id, ticket.assignee_id):
+        notifications.notify(
+            user_id,
+            "bounced",
+            f"Your answer in #{ticket.number} did not reach {delivery.recipient}",
+            ticket=ticket,
+            fact_key=f"bounced-{delivery.id}",
+        )
+
+
+def _sender(mail: ParsedMail) -> str:
+    return people.normalise_address(mail.from_address or "unknown@invalid")[:320]
+
+
+def _references(mail: ParsedMail) -> list[str]:
+    """References with In-Reply-To at the end, so that one index finds every ancestor."""
+    named = [*mail.references, *([mail.in_reply_to] if mail.in_reply_to else [])]
+    cleaned = dict.fromkeys(threading.clean_message_id(reference) for reference in named)
+    return [reference for reference in cleaned if reference][-MOST_REFERENCES:]
+
+
+def _as_json(named: Sequence[Address]) -> list[dict[str, Any]]:
+    return [{"name": person.name or "", "address": person.address} for person in named]
+
+
+def _keys() -> tuple[bytes, ...]:
+    keys: tuple[bytes, ...] = current_app.config["SETTINGS"].signing_keys
+    return keys

@@ -39,6 +39,9 @@ class Settings:
     relay_host: str
     relay_port: int
     relay_security: str
+    google_authorize_url: str
+    google_token_url: str
+    microsoft_login_url: str
     sink_port: int
     is_demo: bool
     is_https: bool
@@ -84,6 +87,10 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         relay_host=environment.get("RELAY_HOST", "127.0.0.1"),
         relay_port=_port(environment, "RELAY_PORT", 25),
         relay_security=environment.get("RELAY_SECURITY", "none"),
+        google_authorize_url=environment.get("GOOGLE_AUTHORIZE_URL")
+        or "https://accounts.google.com/o/oauth2/v2/auth",
+        google_token_url=environment.get("GOOGLE_TOKEN_URL") or "https://oauth2.googleapis.com/token",
+        microsoft_login_url=environment.get("MICROSOFT_LOGIN_URL") or "https://login.microsoftonline.com",
         sink_port=_port(environment, "SINK_PORT", 0) or smtp_port + 1,
         is_demo=environment.get("DEMO", "0") not in ("", "0"),
         is_https=environment.get("BASE_URL", "").startswith("https://"),

@@ -1,5 +1,7 @@
 """Configured mailboxes, numbers and bots."""
 
+from datetime import date
+
 from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, deferred, mapped_column, relationship
 
@@ -10,6 +12,7 @@ from portal.models.customer import CHANNEL_KINDS
 
 SECURITIES = ("none", "starttls", "tls")
 POST_ACTIONS = ("seen", "move", "delete", "leave")
+AUTH_KINDS = ("password", "oauth2_google", "oauth2_microsoft")
 
 
 class ChannelAccount(Model):
@@ -22,6 +25,7 @@ class ChannelAccount(Model):
     __table_args__ = (
         UniqueConstraint("kind", "address"),
         one_of("kind", CHANNEL_KINDS),
+        one_of("auth_kind", AUTH_KINDS),
         one_of("imap_security", SECURITIES),
         one_of("smtp_security", SECURITIES),
         one_of("imap_post_action", POST_ACTIONS),
@@ -55,6 +59,26 @@ class ChannelAccount(Model):
     smtp_security: Mapped[str] = mapped_column(String(8), default="starttls")
     smtp_username: Mapped[str] = mapped_column(String(320), default="")
     smtp_password_encrypted: Mapped[bytes | None] = deferred(mapped_column(LargeBinary))
+
+    # How both servers are logged in to. With OAuth 2 a person signs in once; access tokens are got with what stays.
+    auth_kind: Mapped[str] = mapped_column(String(16), default="password", server_default="password")
+    oauth_tenant: Mapped[str] = mapped_column(String(120), default="", server_default="")
+    oauth_client_id: Mapped[str] = mapped_column(String(255), default="", server_default="")
+    oauth_client_secret_encrypted: Mapped[bytes | None] = deferred(mapped_column(LargeBinary))
+    oauth_refresh_token_encrypted: Mapped[bytes | None] = deferred(mapped_column(LargeBinary))
+    oauth_access_token_encrypted: Mapped[bytes | None] = deferred(mapped_column(LargeBinary))
+    oauth_access_expires_at: Mapped[Timestamp | None]
+    oauth_refresh_expires_at: Mapped[Timestamp | None]
+    oauth_signed_in_at: Mapped[Timestamp | None]
+    # Of the password or the client secret, where an admin knows it: nothing tells it to us.
+    secret_expires_on: Mapped[date | None]
+    # Refused logins in a row, since when.
+    login_failure_count: Mapped[int] = mapped_column(default=0, server_default="0")
+    login_failed_at: Mapped[Timestamp | None]
+
+    # When the server last said that something has come, and when its folder was last compared with what we have.
+    rung_at: Mapped[Timestamp | None]
+    compared_at: Mapped[Timestamp | None]
     created_at: Mapped[Created]
 
     branch: Mapped[Branch] = relationship()

@@ -1,6 +1,6 @@
 """Configured mailboxes: which of them an address belongs to, and how to reach their servers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from flask import current_app
@@ -44,24 +44,28 @@ class Relay:
     port: int
     security: Security
     username: str
-    password: str
+    password: str = field(repr=False)
+    access_token: str = field(default="", repr=False)
 
 
 def relay_of(account: ChannelAccount | None) -> Relay:
     """The account's own SMTP server, or the installation's relay; in demo mode the sink catches that.
 
-    Raises Permanent when the stored password cannot be read.
+    Raises Permanent when the stored password cannot be read, Retryable when there is no access token now.
     """
     from portal.secrets_box import unseal
+    from portal.services import sign_in
 
     settings = current_app.config["SETTINGS"]
     if account is not None and account.smtp_host:
+        is_by_token = account.auth_kind != "password" and account.smtp_username != ""
         return Relay(
             account.smtp_host,
             account.smtp_port,
             cast(Security, account.smtp_security),
             account.smtp_username,
-            unseal(account.smtp_password_encrypted),
+            "" if is_by_token else unseal(account.smtp_password_encrypted),
+            access_token=sign_in.access_token(account) if is_by_token else "",
         )
     if settings.is_demo:
         return Relay("127.0.0.1", settings.sink_port, "none", "", "")

@@ -15,7 +15,7 @@ def check_account(account: ChannelAccount) -> list[tuple[str, ConnectionStep]]:
     """The steps of reaching the account's own servers, as (protocol, step). Opens connections, changes nothing.
 
     Only the last step of each protocol can have failed. Nothing for an account without servers of its own. Raises
-    Permanent when a stored password cannot be read.
+    Permanent when a stored password cannot be read, Retryable when there is no access token now.
     """
     steps: list[tuple[str, ConnectionStep]] = []
     if account.imap_host:
@@ -32,6 +32,7 @@ def check_account(account: ChannelAccount) -> list[tuple[str, ConnectionStep]]:
                     security=relay.security,
                     username=relay.username,
                     password=relay.password,
+                    access_token=relay.access_token,
                     timeout_seconds=TIMEOUT_SECONDS,
                 )
             )

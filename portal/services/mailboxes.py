@@ -14,7 +14,7 @@ from portal.extensions import db
 from portal.models import ChannelAccount
 from portal.models.columns import now
 from portal.secrets_box import unseal
-from portal.services import intake
+from portal.services import intake, sign_in
 from portal.services.transaction import affected, transaction
 
 INTERVAL = timedelta(seconds=60)
@@ -79,14 +79,19 @@ def fetch(account_id: int) -> int:
 
 
 def settings_of(account: ChannelAccount) -> imap.ImapSettings:
-    """How to reach the mailbox. Raises Permanent when its password cannot be read."""
+    """How to reach the mailbox.
+
+    Raises Permanent when its password cannot be read, Retryable when there is no access token now.
+    """
+    is_by_token = account.auth_kind != "password"
     return imap.ImapSettings(
         account_id=account.id,
         host=account.imap_host,
         port=account.imap_port,
         security=cast(Security, account.imap_security),
         username=account.imap_username,
-        password=unseal(account.imap_password_encrypted),
+        password="" if is_by_token else unseal(account.imap_password_encrypted),
+        access_token=sign_in.access_token(account) if is_by_token else "",
         folder=account.imap_folder,
         post_action=cast(imap.PostAction, account.imap_post_action),
         move_folder=account.imap_move_folder,

@@ -49,6 +49,14 @@ def describe(error: Exception) -> str:
     return reason.strip().rstrip(".")
 
 
+def refused_token(host: str, username: str, said: str) -> str:
+    """What a server means that takes no access token of ours."""
+    return (
+        f"{host} refused the access token for {username}: {said}. Sign in as the owner of that mailbox, and check "
+        "that the mailbox is open to IMAP and SMTP."
+    )
+
+
 def _tls_sentence(error: ssl.SSLError, host: str, place: str) -> str:
     if not isinstance(error, ssl.SSLCertVerificationError):
         return (

@@ -17,7 +17,8 @@ from imapclient import IMAPClient
 from imapclient.exceptions import CapabilityError, IMAPClientAbortError, IMAPClientError, LoginError
 
 from portal.channels.base import ChannelTrouble, ConnectionStep
-from portal.channels.email.connecting import Security, describe, tls_context, trouble_of
+from portal.channels.email.connecting import Security, describe, refused_token, tls_context, trouble_of
+from portal.channels.email.oauth import xoauth2
 
 PostAction = Literal["seen", "move", "delete", "leave"]
 
@@ -42,7 +43,8 @@ class ImapSettings:
     port: int = 993
     security: Security = "tls"
     username: str
-    password: str = field(repr=False)
+    password: str = field(default="", repr=False)
+    access_token: str = field(default="", repr=False)  # where there is one, the login is by XOAUTH2
     folder: str = "INBOX"
     post_action: PostAction = "seen"
     move_folder: str = ""
@@ -185,12 +187,33 @@ def _start_tls(client: IMAPClient, settings: ImapSettings, context: Any) -> None
 
 
 def _log_in(client: IMAPClient, settings: ImapSettings) -> None:
+    if settings.access_token:
+        _log_in_with_token(client, settings)
+        return
     try:
         client.login(settings.username, settings.password)
     except LoginError as error:
         raise ChannelTrouble(
             "login",
             f"{settings.host} refused the user name or the password of {settings.username}: {describe(error)}.",
+        ) from error
+
+
+def _log_in_with_token(client: IMAPClient, settings: ImapSettings) -> None:
+    if not client.has_capability("AUTH=XOAUTH2"):
+        raise ChannelTrouble(
+            "login",
+            f"{settings.host} offers no login by OAuth 2 (XOAUTH2). Choose a password for this account.",
+        )
+    words = iter([xoauth2(settings.username, settings.access_token)])
+    try:
+        # A server that refuses explains itself first, and wants an empty answer to that.
+        client.sasl_login("XOAUTH2", lambda _said: next(words, b""))
+    except IMAPClientAbortError:
+        raise
+    except IMAPClientError as error:
+        raise ChannelTrouble(
+            "login", refused_token(settings.host, settings.username, describe(error))
         ) from error
 
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from portal.channels.base import ChannelTrouble, ConnectionStep, RecipientResult, RecipientState
-from portal.channels.email.connecting import Security, describe, tls_context, trouble_of
+from portal.channels.email.connecting import Security, describe, refused_token, tls_context, trouble_of
 from portal.channels.email.envelope import UnusableAddress, for_envelope
+from portal.channels.email.oauth import xoauth2
 
 _LONGEST_REPLY = 500
 _BARE_LINE_END = re.compile(rb"\r\n|\r|\n")
@@ -23,6 +24,7 @@ class SmtpSettings:
     security: Security = "starttls"
     username: str = ""
     password: str = field(default="", repr=False)
+    access_token: str = field(default="", repr=False)  # where there is one, the login is by XOAUTH2
     hello_name: str = "portal.localhost"
     ca_file: str = ""
     timeout_seconds: float = 30
@@ -130,8 +132,14 @@ def _log_in(connection: smtplib.SMTP, settings: SmtpSettings, passed: Passed) ->
     if not settings.username:
         return
     try:
-        connection.login(settings.username, settings.password)
+        if settings.access_token:
+            _log_in_with_token(connection, settings)
+        else:
+            connection.login(settings.username, settings.password)
     except smtplib.SMTPAuthenticationError as error:
+        if settings.access_token:
+            sentence = refused_token(settings.host, settings.username, _one_line(error.smtp_error))
+            raise ChannelTrouble("login", sentence) from error
         raise ChannelTrouble(
             "login",
             f"{settings.host} refused the user name or the password of {settings.username}: "
@@ -146,6 +154,21 @@ def _log_in(connection: smtplib.SMTP, settings: SmtpSettings, passed: Passed) ->
     except UnicodeError as error:
         raise ChannelTrouble("login", "The password holds characters that SMTP cannot carry.") from error
     passed(ConnectionStep("login", ok=True, sentence=f"The login of {settings.username} was accepted."))
+
+
+def _log_in_with_token(connection: smtplib.SMTP, settings: SmtpSettings) -> None:
+    if "XOAUTH2" not in connection.esmtp_features.get("auth", "").upper().split():
+        raise ChannelTrouble(
+            "login",
+            f"{settings.host} offers no login by OAuth 2 (XOAUTH2) on port {settings.port}. "
+            "It may want encryption first, or a password.",
+        )
+
+    def say(challenge: bytes | None = None) -> str:
+        # A server that refuses explains itself first, and wants an empty answer to that.
+        return xoauth2(settings.username, settings.access_token).decode() if challenge is None else ""
+
+    connection.auth("XOAUTH2", say)
 
 
 def _hand_over(

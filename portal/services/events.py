@@ -21,6 +21,8 @@ KINDS: Mapping[str, int] = {
     "ticket_assigned": 1,
     "reply_sent": 1,
     "reply_cancelled": 1,
+    "acknowledgement_sent": 1,
+    "acknowledgement_withheld": 1,
     "note_added": 1,
     "template_offered": 1,
     "template_inserted": 1,

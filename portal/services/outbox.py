@@ -8,7 +8,7 @@ from flask import current_app
 from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import undefer
 
-from portal import storage
+from portal import enqueue, storage
 from portal.channels.base import RecipientResult
 from portal.channels.email.composing import InlineImage, MailAttachment, Mailbox, OutgoingMail, compose
 from portal.channels.email.smtp import SmtpSettings, send
@@ -36,6 +36,34 @@ def owed_ids(limit: int) -> list[int]:
     return list(db.session.scalars(found))
 
 
+def owe(message: Message, account: ChannelAccount, *, wait_seconds: int = 0) -> OutboxItem:
+    """Write what is owed to each recipient of the message, inside the caller's transaction; delivery follows it.
+
+    Nothing leaves before `wait_seconds` are over: the time for second thoughts.
+    """
+    item = OutboxItem(
+        message_id=message.id, account_id=account.id, next_attempt_at=now() + timedelta(seconds=wait_seconds)
+    )
+    db.session.add(item)
+    db.session.flush()
+    addresses = dict.fromkeys(
+        person["address"] for person in [*message.to, *message.cc, *message.bcc] if person["address"]
+    )
+    db.session.add_all(
+        Delivery(
+            outbox_item_id=item.id,
+            message_id=message.id,
+            recipient=address.lower() if message.is_automatic else address,
+            is_automatic=message.is_automatic,
+        )
+        for address in addresses
+    )
+    # Within the time for second thoughts nobody needs to hurry: reconcile finds what is owed when that is over.
+    if not wait_seconds:
+        enqueue.after_commit("portal.jobs.deliver.deliver_outbox_item", item.id, queue="deliver")
+    return item
+
+
 def deliver(outbox_item_id: int) -> None:
     """Send one item to the recipients that do not have it yet. Commits after each of them.
 
@@ -61,6 +89,7 @@ def deliver(outbox_item_id: int) -> None:
         security=relay.security,
         username=relay.username,
         password=relay.password,
+        access_token=relay.access_token,
     )
     for delivery in [each for each in item.deliveries if each.state in ("queued", "sending", "deferred")]:
         results = send(settings, _return_path(item, delivery), [delivery.recipient], raw)
@@ -151,11 +180,12 @@ def _tell_failure(ticket: Ticket, message: Message, failed: list[Delivery]) -> N
         message_id=message.id,
         data={"recipients": [each.recipient for each in failed], "reasons": reasons[:1000]},
     )
+    whose = "The acknowledgement" if message.is_automatic else "Your answer"
     for user_id in notifications.people(message.author_id, ticket.assignee_id):
         notifications.notify(
             user_id,
             "delivery_failed",
-            f"Your answer in #{ticket.number} did not reach {failed[0].recipient}",
+            f"{whose} in #{ticket.number} did not reach {failed[0].recipient}",
             ticket=ticket,
             fact_key=f"delivery_failed-{message.id}",
         )
@@ -205,6 +235,8 @@ def _mail_of(item: OutboxItem) -> OutgoingMail:
         references=tuple(message.references_headers),
         date=message.created_at,
         is_automatic=message.is_automatic,
+        # Whoever strips the standard's header may still know this one: our own mail is never answered.
+        extra_headers=(("X-Loop", account.address),) if message.is_automatic else (),
         quoted_html=quoted_html,
         quoted_text=quoted_text,
     )

@@ -2,22 +2,20 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 from typing import Any
 
 from flask import current_app
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import select, update
 
-from portal import enqueue
 from portal.channels.email.html import html_to_text, sanitise_reply
 from portal.errors import Conflict, UserFault
 from portal.extensions import db
-from portal.models import Attachment, ChannelAccount, Delivery, Message, OutboxItem, ReplyTemplate, Ticket
+from portal.models import Attachment, ChannelAccount, Message, OutboxItem, ReplyTemplate, Ticket
 from portal.models.columns import now
 from portal.rules import lifecycle, subjects, tokens
 from portal.rules import sla as rules
-from portal.services import accounts, assignment, escalation, events, people, sla, tickets
+from portal.services import accounts, assignment, escalation, events, outbox, people, sla, tickets
 from portal.services.transaction import affected, transaction
 
 SNIPPET_LENGTH = 160
@@ -58,7 +56,7 @@ def send_reply(
         db.session.flush()
         message.message_id_header = tokens.message_id_for(_signing_key(), message.id, _domain(account))
         _claim_uploads(message, actor, clean, attachment_keys)
-        _owe(message, account)
+        outbox.owe(message, account, wait_seconds=current_app.config["SETTINGS"].undo_seconds)
         _take_if_unassigned(ticket, actor)
         template = _note_template(ticket, actor, message, template_id)
         fact = events.record(
@@ -258,25 +256,6 @@ def _claim_uploads(message: Message, actor: User, clean: str, attachment_keys: S
     missing = set(attachment_keys) - found
     if missing:
         raise UserFault("An attached file is no longer there. Attach it again, then send.")
-
-
-def _owe(message: Message, account: ChannelAccount) -> None:
-    """Write the outbox item and what is owed to each recipient."""
-    undo_seconds = current_app.config["SETTINGS"].undo_seconds
-    item = OutboxItem(
-        message_id=message.id, account_id=account.id, next_attempt_at=now() + timedelta(seconds=undo_seconds)
-    )
-    db.session.add(item)
-    db.session.flush()
-    addresses = dict.fromkeys(
-        person["address"] for person in [*message.to, *message.cc, *message.bcc] if person["address"]
-    )
-    db.session.add_all(
-        Delivery(outbox_item_id=item.id, message_id=message.id, recipient=address) for address in addresses
-    )
-    # Within the time for second thoughts nobody needs to hurry: reconcile finds what is owed when that is over.
-    if not undo_seconds:
-        enqueue.after_commit("portal.jobs.deliver.deliver_outbox_item", item.id, queue="deliver")
 
 
 def _take_if_unassigned(ticket: Ticket, actor: User) -> None:

@@ -75,8 +75,8 @@ def filled_body(template: ReplyTemplate, ticket: Ticket, user: User) -> templati
     return templating.fill(template.body_html, values_of(ticket, user))
 
 
-def values_of(ticket: Ticket, user: User) -> dict[str, str | None]:
-    """What every placeholder stands for on this ticket, in the branch's time zone. Reads only."""
+def values_of(ticket: Ticket, user: User | None) -> dict[str, str | None]:
+    """What every placeholder stands for on this ticket, in the branch's time zone; no agent without a user. Reads."""
     first_name, _, last_name = ticket.customer.name.strip().partition(" ")
     zone = ZoneInfo(ticket.branch.time_zone)
     return {
@@ -90,9 +90,9 @@ def values_of(ticket: Ticket, user: User) -> dict[str, str | None]:
         "ticket.status": lifecycle.label(ticket.status),
         "ticket.priority": ticket.priority.capitalize(),
         "ticket.opened_on": _date(ticket.created_at, zone),
-        "agent.first_name": user.first_name,
-        "agent.name": f"{user.first_name} {user.last_name}".strip(),
-        "agent.email": user.email,
+        "agent.first_name": user.first_name if user else None,
+        "agent.name": f"{user.first_name} {user.last_name}".strip() if user else None,
+        "agent.email": user.email if user else None,
         "branch.name": ticket.branch.name,
         "branch.email": accounts.address_of_branch(ticket.branch_id),
         "today": _date(now(), zone),

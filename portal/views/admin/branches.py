@@ -1,15 +1,50 @@
 """Branches, and the levels of their agents."""
 
+import re
+from typing import Any
+
 from portal.errors import UserFault
 from portal.models import Branch, EscalationTier
+from portal.rules.templating import PLACEHOLDERS
 from portal.views.admin import checks
 from portal.views.admin.base import AdminApi, AdminView
-from portal.views.admin.fields import EditorField
+from portal.views.admin.fields import EditorField, checked
 from portal.views.admin.rows import Rows
 
-BRANCH_CHECKS = {"code": checks.code, "time_zone": checks.time_zone, "language": checks.language}
+MOST_AUTOMATIC = 1000
+LARGEST_ATTACHED_MB = 100
+
+
+def check_acknowledgement(text: Any) -> None:
+    """HTML with placeholders that have a value before anyone has taken the ticket."""
+    checks.template_body(text)
+    if re.search(r"\{\{\s*agent\.", str(text or "")):
+        raise UserFault("Nobody has the ticket yet: an acknowledgement cannot name the agent.")
+
+
+def check_automatic(value: Any) -> None:
+    """How many automatic mails; 0 forbids them."""
+    if value is None or not 0 <= value <= MOST_AUTOMATIC:
+        raise UserFault(f"Enter a number from 0 to {MOST_AUTOMATIC}.")
+
+
+def check_attached(value: Any) -> None:
+    """A size in MB that mail servers may take."""
+    if value is None or not 1 <= value <= LARGEST_ATTACHED_MB:
+        raise UserFault(f"Enter a size from 1 to {LARGEST_ATTACHED_MB} MB.")
+
+
+BRANCH_CHECKS = {
+    "code": checks.code,
+    "time_zone": checks.time_zone,
+    "language": checks.language,
+    "acknowledgement_html": check_acknowledgement,
+    "automatic_per_recipient": check_automatic,
+    "automatic_per_ticket": check_automatic,
+    "attachment_limit_mb": check_attached,
+}
 TIER_CHECKS = {"level": checks.level, "escalate_at_percent": checks.percent}
-BRANCH_COLUMNS = [
+PLACE_COLUMNS = [
     "name",
     "code",
     "time_zone",
@@ -20,10 +55,19 @@ BRANCH_COLUMNS = [
     "assignment_strategy",
     "fall_back_branch",
     "reopen_window_days",
-    "from_name",
-    "signature_html",
     "is_active",
 ]
+MAIL_COLUMNS = ["from_name", "signature_html", "quotes_history", "attachment_limit_mb", "signs_with_dkim"]
+AUTOMATIC_COLUMNS = [
+    "sends_acknowledgement",
+    "acknowledgement_html",
+    "automatic_per_recipient",
+    "automatic_per_ticket",
+]
+BRANCH_COLUMNS = [*PLACE_COLUMNS, *MAIL_COLUMNS, *AUTOMATIC_COLUMNS]
+ACKNOWLEDGEMENT_HELP = "Placeholders are filled in for each ticket: " + ", ".join(
+    f"{{{{ {name} }}}}" for name in PLACEHOLDERS if not name.startswith("agent.")
+)
 TIER_COLUMNS = [
     "branch",
     "level",
@@ -38,6 +82,20 @@ def check_fall_back(branch: Branch) -> None:
     """A branch whose tickets fall back to itself would have none."""
     if branch.fall_back_branch is not None and branch.fall_back_branch is branch:
         raise UserFault("A branch cannot fall back to itself. Choose another one, or none.")
+
+
+def check_branch(branch: Branch) -> None:
+    """What holds between the values of a branch."""
+    check_fall_back(branch)
+    if branch.sends_acknowledgement and not has_words(branch.acknowledgement_html):
+        raise UserFault("Write the text of the acknowledgement, or switch it off.")
+    if branch.signs_with_dkim and not branch.dkim_selector:
+        raise UserFault("There is no key to sign with yet. Save without signing, then make a key.")
+
+
+def has_words(html: str | None) -> bool:
+    """Whether anything remains of it without its tags."""
+    return bool(re.sub(r"<[^>]*>|&nbsp;", "", html or "").strip())
 
 
 class TierView(AdminView):
@@ -79,8 +137,16 @@ class BranchView(AdminView):
     related_views = [TierView]
     column_checks = BRANCH_CHECKS
     list_columns = ["name", "code", "time_zone", "calendar", "policy", "assignment_strategy", "is_active"]
-    show_columns = [*BRANCH_COLUMNS, "created_at"]
-    add_columns = edit_columns = BRANCH_COLUMNS
+    show_fieldsets = [
+        ("Branch", {"fields": [*PLACE_COLUMNS, "created_at"]}),
+        ("Mail", {"fields": [*MAIL_COLUMNS, "dkim_selector", "dkim_record"]}),
+        ("Automatic mail", {"fields": AUTOMATIC_COLUMNS}),
+    ]
+    add_fieldsets = edit_fieldsets = [
+        ("Branch", {"fields": PLACE_COLUMNS}),
+        ("Mail", {"fields": MAIL_COLUMNS, "expanded": True}),
+        ("Automatic mail", {"fields": AUTOMATIC_COLUMNS, "expanded": True}),
+    ]
     search_columns = ["name", "code", "calendar", "is_active"]
     base_order = ("name", "asc")
     label_columns = {
@@ -89,6 +155,15 @@ class BranchView(AdminView):
         "fall_back_branch": "Falls back to",
         "reopen_window_days": "Reopen within (days)",
         "from_name": "Sender's name",
+        "quotes_history": "Quote the answered message",
+        "attachment_limit_mb": "Files of one reply (MB)",
+        "signs_with_dkim": "Sign with DKIM",
+        "dkim_selector": "DKIM selector",
+        "dkim_record": "DKIM record",
+        "sends_acknowledgement": "Acknowledge new tickets",
+        "acknowledgement_html": "Acknowledgement",
+        "automatic_per_recipient": "Automatic mails a day to one address",
+        "automatic_per_ticket": "Automatic mails a day on one ticket",
     }
     description_columns = {
         "code": "Short and lasting: it stands in exports and addresses, like NORTH.",
@@ -98,14 +173,26 @@ class BranchView(AdminView):
         "reopen_window_days": "An answer to a closed ticket reopens it so long; later it opens a new one.",
         "from_name": "How the branch signs its mails; the branch's name where empty.",
         "signature_html": "Stands under every reply of the branch.",
+        "quotes_history": "Replies show what they answer below them.",
+        "attachment_limit_mb": "All files of a reply together. Many servers refuse mails over 25 MB.",
+        "signs_with_dkim": "After the key has been made (“Make a DKIM key”) and its record stands in the DNS.",
+        "sends_acknowledgement": "Whoever opens a ticket by mail is told at once that it has arrived.",
+        "automatic_per_recipient": "Beyond it nothing automatic is sent: two machines stop writing to each other.",
+        "automatic_per_ticket": "0 forbids automatic mail.",
         "is_active": "Switch a branch off instead of deleting it: its tickets and figures stay.",
     }
     add_form_extra_fields = edit_form_extra_fields = {
-        "signature_html": EditorField("Signature", description=description_columns["signature_html"], rows=5)
+        "signature_html": EditorField("Signature", description=description_columns["signature_html"], rows=5),
+        "acknowledgement_html": EditorField(
+            "Acknowledgement",
+            description=ACKNOWLEDGEMENT_HELP,
+            rows=8,
+            validators=[checked(check_acknowledgement)],
+        ),
     }
 
     def check_row(self, row: Branch) -> None:
-        check_fall_back(row)
+        check_branch(row)
 
 
 class BranchApi(AdminApi):
@@ -127,7 +214,7 @@ class BranchApi(AdminApi):
     search_columns = ["name", "code", "is_active"]
 
     def check_row(self, row: Branch) -> None:
-        check_fall_back(row)
+        check_branch(row)
 
 
 class TierApi(AdminApi):

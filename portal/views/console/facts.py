@@ -163,6 +163,8 @@ def _reason(fact: Fact) -> str:
         return str(fact.data.get("reason") or "")
     if fact.kind == "escalation_handed_back":
         return str(fact.data.get("note") or "")
+    if fact.kind == "acknowledgement_withheld":
+        return str(fact.data.get("reason") or "")
     if fact.kind in ("delivery_failed", "delivery_bounced"):
         return str(fact.data.get("reply") or fact.data.get("reason") or "")
     return ""
@@ -188,6 +190,7 @@ _SENTENCES: dict[str, Callable[[Fact, Reader], str]] = {
     "escalation_handed_back": _said("Handed back to the tier below"),
     "sla_warned": _clock("runs low"),
     "sla_breached": _clock("is late"),
+    "acknowledgement_sent": lambda _fact, _reader: "Acknowledged automatically",
     "delivery_failed": lambda _fact, _reader: "A reply could not be delivered",
     "delivery_bounced": lambda _fact, _reader: "A reply came back undelivered",
 }
@@ -201,6 +204,7 @@ def _plainly(fact: Fact, reader: Reader) -> str:
         "message_received": "A message came in",
         "ticket_viewed": f"Looked at by {who}" + (" for the first time" if fact.data.get("is_first") else ""),
         "reply_sent": f"Answered by {who}",
+        "acknowledgement_withheld": "No automatic acknowledgement",
         "note_added": f"Note written by {who}",
         "template_offered": f"Templates suggested to {who}",
         "template_inserted": f"Template “{fact.data.get('name')}” inserted by {who}",

@@ -71,14 +71,20 @@ def dovecot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dovecot]:
 
 
 @contextmanager
-def dovecot_running(folder: Path, certificate_file: str, key_file: str) -> Iterator[Dovecot]:
-    """A server with its data in `folder`, which is made passable for the user it runs as."""
+def dovecot_running(
+    folder: Path, certificate_file: str, key_file: str, *, token_info_url: str = ""
+) -> Iterator[Dovecot]:
+    """A server with its data in `folder`, which is made passable for the user it runs as.
+
+    With `token_info_url` it also takes access tokens (XOAUTH2), and asks there whose they are.
+    """
     program = find_or_install()
     for each in (folder, *folder.parents[:3]):
         each.chmod(each.stat().st_mode | 0o055)
     port, tls_port = _free_port(), _free_port()
     config = folder / "dovecot.conf"
-    config.write_text(_config(folder, port, tls_port, certificate_file, key_file))
+    written = _config(folder, port, tls_port, certificate_file, key_file)
+    config.write_text(written + (_tokens(folder, token_info_url) if token_info_url else ""))
     _make_folders(folder)
     process = subprocess.Popen(
         [program, "-F", "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -242,6 +248,23 @@ namespace inbox {{
 }}
 """
 )
+
+
+def _tokens(folder: Path, token_info_url: str) -> str:
+    """The part of the configuration for logins by XOAUTH2."""
+    if _version() >= "2.4":
+        return (
+            "auth_mechanisms = plain login xoauth2\n"
+            f"oauth2 {{\n  tokeninfo_url = {token_info_url}\n  username_attribute = email\n}}\n"
+            "passdb oauth2 {\n  mechanisms_filter = xoauth2\n}\n"
+        )
+    settings = folder / "tokens.conf"
+    settings.write_text(f"tokeninfo_url = {token_info_url}\nusername_attribute = email\n")
+    settings.chmod(0o644)
+    return (
+        "auth_mechanisms = plain login xoauth2\n"
+        f"passdb {{\n  driver = oauth2\n  mechanisms = xoauth2\n  args = {settings}\n}}\n"
+    )
 
 
 def _version() -> str:

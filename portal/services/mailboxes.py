@@ -9,16 +9,18 @@ from sqlalchemy import or_, select, update
 from portal.channels.base import IncomingBytes
 from portal.channels.email import imap
 from portal.channels.email.connecting import Security
+from portal.channels.email.oauth import SignInTrouble
 from portal.errors import Permanent, Retryable
 from portal.extensions import db
 from portal.models import ChannelAccount
 from portal.models.columns import now
 from portal.secrets_box import unseal
-from portal.services import intake, sign_in
+from portal.services import intake, mailbox_warnings, sign_in
 from portal.services.transaction import affected, transaction
 
 INTERVAL = timedelta(seconds=60)
 PAUSE_AFTER_TROUBLE = timedelta(minutes=5)
+LONGEST_PAUSE = timedelta(hours=1)
 # A fetch that is still running after this is taken to be dead, and the mailbox is fetched again.
 LEASE = timedelta(minutes=10)
 BATCH = 500
@@ -68,11 +70,12 @@ def fetch(account_id: int) -> int:
         cursor = imap.fetch_new(settings_of(account), _cursor_of(account), accept, limit=BATCH)
     except (imap.ImapTrouble, Permanent, Retryable) as error:
         db.session.rollback()
-        _note_trouble(account, str(error))
+        _note_trouble(account, error)
         return taken
     with transaction():
         account.uid_validity, account.last_uid = cursor.uid_validity, cursor.last_uid
         account.fetched_at, account.last_error = now(), ""
+        account.login_failure_count, account.login_failed_at = 0, None
         # A full batch means that more is waiting.
         account.next_fetch_at = now() if taken >= BATCH else now() + INTERVAL
     return taken
@@ -117,8 +120,15 @@ def _claim(account_id: int) -> bool:
     return bool(claimed)
 
 
-def _note_trouble(account: ChannelAccount, sentence: str) -> None:
+def _note_trouble(account: ChannelAccount, error: Exception) -> None:
     log.warning("fetch_failed", account_id=account.id)
+    is_login = isinstance(error, Permanent)
+    if isinstance(error, imap.ImapTrouble):
+        is_login = error.step == "login"
+    elif isinstance(error, SignInTrouble):
+        is_login = error.is_refused
+    mailbox_warnings.note_failure(account, str(error), is_login=is_login)
+    # Servers lock out whoever tries a wrong password all the time.
+    doublings = min(max(account.login_failure_count - 1, 0), 4) if is_login else 0
     with transaction():
-        account.last_error = sentence[:1000]
-        account.next_fetch_at = now() + PAUSE_AFTER_TROUBLE
+        account.next_fetch_at = now() + min(PAUSE_AFTER_TROUBLE * 2**doublings, LONGEST_PAUSE)

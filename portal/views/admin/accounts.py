@@ -2,15 +2,21 @@
 
 from typing import Any
 
-from flask import flash
+from flask import flash, redirect, request, url_for
+from flask_appbuilder import expose
 from flask_appbuilder.actions import action
+from flask_appbuilder.security.decorators import has_access, permission_name
+from flask_login import current_user
 from sqlalchemy import func, inspect, or_, select
-from wtforms import Form
+from wtforms import DateField, Form
+from wtforms.validators import Optional
 
-from portal.errors import Permanent, UserFault
+from portal.errors import Permanent, Retryable, UserFault
 from portal.extensions import db
 from portal.models import ChannelAccount
 from portal.secrets_box import seal
+from portal.services import audit, mailbox_warnings, sign_in
+from portal.services.mailbox_warnings import MailboxWarning
 from portal.views.admin import checks
 from portal.views.admin.base import AdminApi, AdminView
 from portal.views.admin.fields import LinesField, SecretField, checked
@@ -34,7 +40,20 @@ IMAP = [
     "imap_move_folder",
 ]
 SMTP = ["smtp_host", "smtp_port", "smtp_security", "smtp_username", "smtp_password"]
-NO_SECRETS = [name for name in (*GENERAL, *IMAP, *SMTP) if not name.endswith("_password")]
+LOGIN = ["auth_kind", "oauth_tenant", "oauth_client_id", "oauth_client_secret", "secret_expires_on"]
+SECRETS = ("imap_password", "smtp_password", "oauth_client_secret")
+NO_SECRETS = [name for name in (*GENERAL, *LOGIN, *IMAP, *SMTP) if name not in SECRETS]
+# Whoever changes one of these has to sign in again: tokens go to the servers that they were got for.
+BOUND = (
+    "auth_kind",
+    "oauth_tenant",
+    "oauth_client_id",
+    "imap_host",
+    "imap_username",
+    "smtp_host",
+    "smtp_username",
+)
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 SERVERS = {"imap": ("imap_host", "imap_username"), "smtp": ("smtp_host", "smtp_username")}
 
 
@@ -72,6 +91,28 @@ def check_same_server(account: ChannelAccount) -> None:
             raise UserFault(f"The {kind.upper()} server or user has changed: enter its password again.")
 
 
+def check_login(account: ChannelAccount) -> None:
+    """What OAuth 2 needs is there, and tokens are kept only as long as they are for the same client and servers."""
+    if account.auth_kind != "password":
+        if not account.oauth_client_id:
+            raise UserFault("For OAuth 2 enter the client id that the provider gave for Portal.")
+        unsafe = [
+            kind.upper()
+            for kind in SERVERS
+            if getattr(account, f"{kind}_host")
+            and getattr(account, f"{kind}_security") == "none"
+            and getattr(account, f"{kind}_host") not in LOOPBACK
+        ]
+        if unsafe:
+            raise UserFault(f"A token is sent over an encrypted connection only: choose TLS for {unsafe[0]}.")
+    if account.id is not None and any(inspect(account).attrs[name].history.deleted for name in BOUND):
+        sign_in.forget(account)
+        if inspect(account).attrs.auth_kind.history.deleted and not (
+            inspect(account).attrs.oauth_client_secret_encrypted.history.has_changes()
+        ):
+            account.oauth_client_secret_encrypted = None
+
+
 class AccountView(AdminView):
     noun, nouns = "account", "accounts"
     explanation = "The mailboxes that customers write to. Without an IMAP server mail comes by the listener."
@@ -84,13 +125,32 @@ class AccountView(AdminView):
     show_fieldsets = [
         ("Account", {"fields": GENERAL}),
         (
+            "Login",
+            {
+                "fields": [
+                    *(name for name in LOGIN if name in NO_SECRETS),
+                    "oauth_signed_in_at",
+                    "oauth_refresh_expires_at",
+                    "login_failure_count",
+                ]
+            },
+        ),
+        (
             "Fetching",
-            {"fields": [*(name for name in IMAP if name in NO_SECRETS), "fetched_at", "last_error"]},
+            {
+                "fields": [
+                    *(name for name in IMAP if name in NO_SECRETS),
+                    "fetched_at",
+                    "compared_at",
+                    "last_error",
+                ]
+            },
         ),
         ("Sending", {"fields": [name for name in SMTP if name in NO_SECRETS]}),
     ]
     add_fieldsets = edit_fieldsets = [
         ("Account", {"fields": GENERAL}),
+        ("Login", {"fields": LOGIN, "expanded": True}),
         ("Fetching by IMAP", {"fields": IMAP, "expanded": True}),
         ("Sending by SMTP", {"fields": SMTP, "expanded": True}),
     ]
@@ -98,6 +158,14 @@ class AccountView(AdminView):
     base_order = ("address", "asc")
     label_columns = {
         "kind": "Channel",
+        "auth_kind": "Login by",
+        "oauth_tenant": "Tenant",
+        "oauth_client_id": "Client id",
+        "oauth_signed_in_at": "Signed in",
+        "oauth_refresh_expires_at": "Sign-in ends",
+        "secret_expires_on": "Password or secret expires on",
+        "login_failure_count": "Refused logins in a row",
+        "compared_at": "Compared with the server",
         "imap_host": "IMAP server",
         "imap_port": "IMAP port",
         "imap_security": "IMAP security",
@@ -113,12 +181,24 @@ class AccountView(AdminView):
         "last_error": "Last trouble",
     }
     description_columns = {
+        "auth_kind": "With OAuth 2, save first, then sign in on the account's page. The passwords are not used then.",
+        "oauth_tenant": "Microsoft only: the directory (tenant) id of your organisation.",
+        "oauth_client_id": "As Google or Microsoft show it for the registration that you made for Portal.",
         "imap_host": "Leave empty when your mail server hands mail to Portal's listener.",
         "imap_post_action": "What happens on the server: marked as seen, moved, deleted, or left as it was.",
         "smtp_host": "Leave empty to send through the installation's relay.",
         "branch": "New tickets from this address go there, unless a routing rule says otherwise.",
     }
     add_form_extra_fields = edit_form_extra_fields = {
+        "oauth_client_secret": SecretField(
+            "Client secret", description="Stored encrypted. Leave empty to keep it."
+        ),
+        "secret_expires_on": DateField(
+            "Password or secret expires on",
+            description="Where you know it: admins are warned from thirty days before. Microsoft shows the day.",
+            validators=[Optional()],
+            render_kw={"class": "form-control"},
+        ),
         "aliases": LinesField(
             "Other addresses",
             description="One in each line: mail to these belongs here too.",
@@ -131,17 +211,61 @@ class AccountView(AdminView):
             "SMTP password", description="Stored encrypted. Leave empty to keep it."
         ),
     }
+    show_template = "admin/account.html"
     action_verbs = {"test_connection": "edit"}
+    page_verbs = {"sign_in": "edit", "signed_in": "edit"}
+
+    def warnings_of(self, row: ChannelAccount) -> list[MailboxWarning]:
+        return mailbox_warnings.warnings_of(row)
+
+    def may_sign_in(self) -> bool:
+        return bool(self.appbuilder.sm.has_access("can_edit", self.class_permission_name))
+
+    @expose("/sign_in/<pk>")
+    @has_access
+    @permission_name("edit")
+    def sign_in(self, pk: str) -> Any:
+        """To the provider, whence the browser comes back to `signed_in`."""
+        account = self._row(pk)
+        try:
+            return redirect(sign_in.begin(account, current_user.id))
+        except (UserFault, Permanent) as fault:
+            flash(str(fault), "danger")
+        return redirect(url_for(f"{self.endpoint}.show", pk=pk))
+
+    @expose("/signed_in")
+    @has_access
+    @permission_name("edit")
+    def signed_in(self) -> Any:
+        """Back from the provider, with a code or a refusal."""
+        if "code" not in request.args:
+            said = request.args.get("error_description") or request.args.get("error") or "no code came back"
+            flash(f"The sign-in was not completed: {said[:300]}", "danger")
+            return redirect(url_for(f"{self.endpoint}.list"))
+        try:
+            account = sign_in.finish(request.args.get("state", ""), request.args["code"], current_user.id)
+        except (UserFault, Permanent, Retryable) as fault:
+            flash(str(fault), "danger")
+            return redirect(url_for(f"{self.endpoint}.list"))
+        audit.record_change(
+            account, "changed", current_user, {"oauth_sign_in": {"from": audit.HIDDEN, "to": audit.HIDDEN}}
+        )
+        db.session.commit()
+        flash(f"Portal is signed in for {account.address}. Test the connection now.", "success")
+        return redirect(url_for(f"{self.endpoint}.show", pk=account.id))
 
     def fill(self, row: ChannelAccount, form: Form) -> None:
         if form.imap_password.data:
             row.imap_password_encrypted = seal(form.imap_password.data)
         if form.smtp_password.data:
             row.smtp_password_encrypted = seal(form.smtp_password.data)
+        if form.oauth_client_secret.data:
+            row.oauth_client_secret_encrypted = seal(form.oauth_client_secret.data)
 
     def check_row(self, row: ChannelAccount) -> None:
         check_addresses(row)
         check_same_server(row)
+        check_login(row)
 
     @action("test_connection", "Test connection", None, "fa-plug")
     def test_connection(self, chosen: Any) -> None:
@@ -151,7 +275,7 @@ class AccountView(AdminView):
         for account in chosen if isinstance(chosen, list) else [chosen]:
             try:
                 found = check_account(account)
-            except Permanent as error:
+            except (Permanent, Retryable) as error:
                 flash(f"{account.address}: {error}", "danger")
                 continue
             if not found:
@@ -176,6 +300,7 @@ class AccountApi(AdminApi):
         *(name for name in NO_SECRETS if name != "branch"),
         "fetched_at",
         "last_error",
+        "login_failure_count",
         "branch.id",
         "branch.name",
     ]
@@ -185,3 +310,4 @@ class AccountApi(AdminApi):
     def check_row(self, row: ChannelAccount) -> None:
         check_addresses(row)
         check_same_server(row)
+        check_login(row)

@@ -1,4 +1,4 @@
-"""Mail that nobody wrote: the acknowledgement of a new ticket, and the addresses that get none any more.
+"""Mail that nobody wrote: the acknowledgement of a new ticket.
 
 Whether one is sent is decided by `portal.rules.loops`, and the decision is an event of the ticket either way.
 """
@@ -8,20 +8,17 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from flask import current_app
-from flask_appbuilder.security.sqla.models import User
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 from portal.channels.email.html import html_to_text, sanitise_reply
 from portal.channels.email.parsing import ParsedMail
 from portal.extensions import db
-from portal.models import Branch, ChannelAccount, Delivery, Identity, Message, Ticket
+from portal.models import Branch, ChannelAccount, Delivery, Message, Ticket
 from portal.models.columns import now
 from portal.rules import loops, subjects, templating, tokens
 from portal.rules.decision import Decision
-from portal.services import accounts, audit, events, outbox, people, templates
-from portal.services.transaction import affected, transaction
+from portal.services import accounts, events, outbox, people, suppression, templates
 
-LONGEST_REASON = 500
 _UNFILLED = re.compile(r"<mark data-unfilled=[^>]*>[^<]*</mark>")
 
 
@@ -59,32 +56,6 @@ def recipient_of(mail: ParsedMail) -> str:
     return people.normalise_address(answer_to or "")[:320]
 
 
-def suppress(address: str, reason: str) -> None:
-    """From now on nothing automatic goes to that address, until someone clears it. Inside the caller's transaction.
-
-    An address of nobody yet becomes a customer's: what is remembered of it needs a place. The first reason stays.
-    """
-    plain = people.normalise_address(address)[:320]
-    if "@" not in plain:
-        return
-    found = select(Identity.id).where(Identity.kind == "email", Identity.address == plain)
-    if db.session.scalar(found) is None:
-        people.customer_of_address(plain)
-    affected(
-        update(Identity)
-        .where(Identity.kind == "email", Identity.address == plain, Identity.suppressed_at.is_(None))
-        .values(suppressed_at=now(), suppressed_reason=reason[:LONGEST_REASON])
-    )
-
-
-def clear_suppression(identity: Identity, actor: User | None) -> None:
-    """Let automatic mail go to that address again. Commits."""
-    with transaction(identity):
-        was = identity.suppressed_reason
-        identity.suppressed_at, identity.suppressed_reason = None, ""
-        audit.record_change(identity, "unblocked", actor, {"suppressed_reason": {"from": was, "to": ""}})
-
-
 def _decide(
     ticket: Ticket, branch: Branch, mail: ParsedMail, recipient: str, own_addresses: Collection[str]
 ) -> Decision:
@@ -93,7 +64,9 @@ def _decide(
     decision = loops.may_answer(origin, own_addresses)
     if not decision.allowed:
         return decision
-    decision = loops.may_answer(origin, own_addresses, _suppressed_of(origin))
+    decision = loops.may_answer(
+        origin, own_addresses, suppression.suppressed_among((mail.from_address, recipient))
+    )
     if not decision.allowed:
         return decision
     if recipient != people.normalise_address(mail.from_address):
@@ -120,15 +93,6 @@ def _origin_of(mail: ParsedMail, own_addresses: Collection[str]) -> loops.MailOr
         precedence=mail.precedence,
         suppressed_responses=mail.suppressed_responses,
     )
-
-
-def _suppressed_of(origin: loops.MailOrigin) -> frozenset[str]:
-    """Those of the mail's addresses that bounced for good."""
-    named = {people.normalise_address(each) for each in (origin.from_address, origin.reply_to_address)}
-    found = select(Identity.address).where(
-        Identity.kind == "email", Identity.address.in_(named), Identity.suppressed_at.is_not(None)
-    )
-    return frozenset(db.session.scalars(found))
 
 
 def _counts(ticket_id: int, recipient: str, caps: loops.Caps) -> loops.AutomaticCounts:

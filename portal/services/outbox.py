@@ -10,6 +10,7 @@ from sqlalchemy.orm import undefer
 
 from portal import enqueue, storage
 from portal.channels.base import RecipientResult
+from portal.channels.email import domain_keys
 from portal.channels.email.composing import InlineImage, MailAttachment, Mailbox, OutgoingMail, compose
 from portal.channels.email.smtp import SmtpSettings, send
 from portal.errors import Permanent, Retryable
@@ -17,7 +18,8 @@ from portal.extensions import db
 from portal.models import ChannelAccount, Delivery, Message, OutboxItem, Ticket
 from portal.models.columns import now
 from portal.rules import tokens
-from portal.services import accounts, events, notifications
+from portal.secrets_box import unseal
+from portal.services import accounts, events, notifications, suppression
 from portal.services.transaction import affected, transaction
 
 # While a worker has an item in hand nobody else takes it; after this it is taken to be dead.
@@ -26,6 +28,9 @@ GIVE_UP_AFTER = timedelta(days=3)
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=4)
 _IMAGE_ADDRESS = re.compile(r"""(src\s*=\s*["'])/files/([A-Za-z0-9_-]{20,64})/[^"']*""")
+
+# RFC 3463 §3.2: the address itself is wrong, not our mail or its sender.
+_NO_SUCH_MAILBOX = re.compile(r"\b5\.1\.(?:1|2|3|6|10)\b")
 
 log = structlog.get_logger()
 
@@ -75,7 +80,7 @@ def deliver(outbox_item_id: int) -> None:
     item = db.session.get(OutboxItem, outbox_item_id)
     assert item is not None, "a claimed item exists"
     try:
-        raw = compose(_mail_of(item))
+        raw = _signed(compose(_mail_of(item)), item)
         relay = accounts.relay_of(item.account)
     except (Permanent, ValueError) as error:
         _settle(item, problem=str(error), is_final=True)
@@ -134,6 +139,8 @@ def _note(delivery: Delivery, result: RecipientResult) -> None:
     delivery.state, delivery.code, delivery.reply = result.state, result.code, result.reply[:1000]
     if result.state == "sent":
         delivery.sent_at = now()
+    elif result.state == "failed" and _NO_SUCH_MAILBOX.search(result.reply):
+        suppression.suppress(delivery.recipient, result.reply)
 
 
 def _settle(item: OutboxItem, *, problem: str = "", is_final: bool = False) -> None:
@@ -153,6 +160,7 @@ def _settle(item: OutboxItem, *, problem: str = "", is_final: bool = False) -> N
                 )
             waiting = []
         failed = [each for each in item.deliveries if each.state == "failed"]
+        has_bounced = any(each.state == "bounced" for each in item.deliveries)
         item.last_error = problem or next((each.reply for each in [*failed, *waiting] if each.reply), "")
         if waiting:
             item.state = message.delivery_state = "deferred"
@@ -161,8 +169,9 @@ def _settle(item: OutboxItem, *, problem: str = "", is_final: bool = False) -> N
             item.state = message.delivery_state = "failed"
             _tell_failure(ticket, message, failed)
         else:
-            item.state = message.delivery_state = "sent"
-            item.sent_at = message.sent_at = at
+            item.state, item.sent_at, message.sent_at = "sent", at, at
+            # A recipient's mail may have come back while another's was still on its way.
+            message.delivery_state = "bounced" if has_bounced else "sent"
         events.announce(ticket)
 
 
@@ -214,7 +223,7 @@ def _mail_of(item: OutboxItem) -> OutgoingMail:
     if account is None:
         raise Permanent("The mail account of this reply is gone. Send the answer from another one.")
     html, inline = _with_inline_images(message)
-    quoted_html, quoted_text = _history(message)
+    quoted_html, quoted_text = _history(message) if account.branch.quotes_history else (None, None)
     return OutgoingMail(
         from_name=message.from_name,
         from_address=message.from_address,
@@ -240,6 +249,16 @@ def _mail_of(item: OutboxItem) -> OutgoingMail:
         quoted_html=quoted_html,
         quoted_text=quoted_text,
     )
+
+
+def _signed(raw: bytes, item: OutboxItem) -> bytes:
+    """The mail with the signature of the account's branch, for the domain that it is from."""
+    branch = item.account.branch if item.account else None
+    if branch is None or not branch.signs_with_dkim or not branch.dkim_key_encrypted:
+        return raw
+    domain = item.message.from_address.rpartition("@")[2]
+    private_pem = unseal(branch.dkim_key_encrypted)
+    return domain_keys.sign(raw, selector=branch.dkim_selector, domain=domain, private_pem=private_pem)
 
 
 def _mailboxes(people: list[dict[str, str]]) -> tuple[Mailbox, ...]:

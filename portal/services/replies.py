@@ -21,6 +21,7 @@ from portal.services.transaction import affected, transaction
 SNIPPET_LENGTH = 160
 LONGEST_REPLY = 2_000_000
 MOST_RECIPIENTS = 50
+MEGABYTE = 1024 * 1024
 _ADDRESS = re.compile(r"[^\s@<>\",;]+@[^\s@<>\",;]+\.?[^\s@<>\",;]*")
 _UPLOAD = re.compile(r"/files/([A-Za-z0-9_-]{20,64})/")
 
@@ -55,7 +56,8 @@ def send_reply(
         db.session.add(message)
         db.session.flush()
         message.message_id_header = tokens.message_id_for(_signing_key(), message.id, _domain(account))
-        _claim_uploads(message, actor, clean, attachment_keys)
+        size_bytes = _claim_uploads(message, actor, clean, attachment_keys)
+        _check_size(size_bytes, ticket.branch.attachment_limit_mb)
         outbox.owe(message, account, wait_seconds=current_app.config["SETTINGS"].undo_seconds)
         _take_if_unassigned(ticket, actor)
         template = _note_template(ticket, actor, message, template_id)
@@ -234,12 +236,15 @@ def _default_recipients(ticket: Ticket, parent: Message | None) -> list[dict[str
     return [{"name": ticket.customer.name, "address": address}]
 
 
-def _claim_uploads(message: Message, actor: User, clean: str, attachment_keys: Sequence[str]) -> None:
-    """Make the writer's uploads part of the message: those attached, and the pictures the text shows."""
+def _claim_uploads(message: Message, actor: User, clean: str, attachment_keys: Sequence[str]) -> int:
+    """Make the writer's uploads part of the message: those attached, and the pictures the text shows.
+
+    Returns how many bytes they are together.
+    """
     shown = set(_UPLOAD.findall(clean))
     wanted = shown | set(attachment_keys)
     if not wanted:
-        return
+        return 0
     uploads = db.session.scalars(
         select(Attachment).where(
             Attachment.public_key.in_(wanted),
@@ -248,14 +253,25 @@ def _claim_uploads(message: Message, actor: User, clean: str, attachment_keys: S
         )
     )
     found = set()
+    size_bytes = 0
     for upload in uploads:
         upload.message_id = message.id
         upload.is_inline = upload.public_key in shown
         upload.content_id = f"{upload.public_key}@inline" if upload.is_inline else ""
         found.add(upload.public_key)
+        size_bytes += upload.size_bytes
     missing = set(attachment_keys) - found
     if missing:
         raise UserFault("An attached file is no longer there. Attach it again, then send.")
+    return size_bytes
+
+
+def _check_size(size_bytes: int, limit_mb: int) -> None:
+    if size_bytes > limit_mb * MEGABYTE:
+        raise UserFault(
+            f"The files of this reply are {size_bytes / MEGABYTE:.1f} MB together, and at most {limit_mb} MB can be "
+            "sent. Your text is kept: remove a file, or write where it can be downloaded."
+        )
 
 
 def _take_if_unassigned(ticket: Ticket, actor: User) -> None:

@@ -7,8 +7,17 @@ import pytest
 from sqlalchemy import select
 
 from portal.extensions import db
-from portal.models import Agent, BranchMembership, Calendar, InboxItem, ReplyTemplate, RoutingRule, User
-from portal.services import api_keys
+from portal.models import (
+    Agent,
+    BranchMembership,
+    Calendar,
+    Identity,
+    InboxItem,
+    ReplyTemplate,
+    RoutingRule,
+    User,
+)
+from portal.services import api_keys, suppression
 from tests.admin.test_audit import person_values
 
 WEEK = [{"weekday": day, "start": "09:00", "end": "17:00"} for day in range(5)]
@@ -269,3 +278,46 @@ class TestLedgers:
         client = login(house.lead)
         assert client.get(f"/admin/tickets/{own.id}").location == f"/tickets/{own.number}"
         assert client.get(f"/admin/tickets/{foreign.id}").status_code == 404
+
+
+class TestAutomaticMail:
+    def test_an_address_is_unblocked(self, house, login, make):
+        suppression.suppress("gone@customer.test", "550 5.1.1 No such user")
+        db.session.commit()
+        identity = db.session.query(Identity).filter_by(address="gone@customer.test").one()
+        client = login(house.admin)
+        assert "5.1.1 No such user" in client.get("/admin/addresses/list/").text
+        page = client.post(f"/admin/addresses/action/clear/{identity.id}", follow_redirects=True)
+        assert "may go there again" in page.text
+        db.session.refresh(identity)
+        assert identity.suppressed_at is None
+        assert identity.suppressed_reason == ""
+
+    def test_a_key_is_made_and_its_record_shown(self, house, login, make):
+        branch = make.branch()
+        make.account(branch, address="help@shop.test")
+        client = login(house.admin)
+        page = client.post(f"/admin/branches/action/make_key/{branch.id}", follow_redirects=True).text
+        db.session.refresh(branch)
+        assert f"{branch.dkim_selector}._domainkey.shop.test. IN TXT" in page
+        shown = client.get(f"/admin/branches/show/{branch.id}").text
+        assert "v=DKIM1; k=rsa; p=" in shown
+        assert "PRIVATE" not in shown
+        assert login(house.auditor).post(f"/admin/branches/action/make_key/{branch.id}").status_code == 403
+
+    @pytest.mark.parametrize(
+        ("values", "sentence"),
+        [
+            ({"sends_acknowledgement": True}, "Write the text"),
+            ({"signs_with_dkim": True}, "no key to sign with"),
+            ({"acknowledgement_html": "{{ agent.name }} reads it"}, "cannot name the agent"),
+            ({"acknowledgement_html": "{{ customer.nme }}"}, "Did you mean"),
+            ({"automatic_per_ticket": -1}, "from 0 to"),
+            ({"attachment_limit_mb": 0}, "from 1 to"),
+        ],
+    )
+    def test_a_branch_refuses_what_could_not_be_sent(self, house, login, make, values, sentence):
+        branch = make.branch()
+        answer = login(house.admin).put(f"/api/v1/branches/{branch.id}", json=values)
+        assert answer.status_code == 422, answer.text
+        assert sentence in answer.text

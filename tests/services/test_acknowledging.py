@@ -11,7 +11,7 @@ from portal.channels.email.parsing import parse_mail
 from portal.extensions import db
 from portal.models import Branch, Delivery, Event, Identity, Message, OutboxItem, Ticket
 from portal.models.columns import as_of, now
-from portal.services import acknowledging, events, outbox
+from portal.services import acknowledging, events, outbox, suppression
 from tests.factory import Factory
 
 WORDS = "<p>Dear {{ customer.first_name }}, #{{ ticket.number }} has arrived. {{ customer.company }}</p>"
@@ -185,23 +185,23 @@ def test_a_share_is_for_a_day(arrive, branch: Branch) -> None:
 
 def test_an_address_that_bounced_gets_nothing_until_someone_clears_it(arrive, make: Factory) -> None:
     assert arrive(mail_of())[1] is not None
-    acknowledging.suppress("Zoe@customer.test", "550 5.1.1 unknown user")
+    suppression.suppress("Zoe@customer.test", "550 5.1.1 unknown user")
     db.session.commit()
     ticket, message = arrive(mail_of())
     assert message is None
     assert last_decision(ticket).data["rule"] == "suppressed"
     identity = db.session.scalars(select(Identity).where(Identity.address == "zoe@customer.test")).one()
     assert identity.suppressed_reason == "550 5.1.1 unknown user"
-    acknowledging.clear_suppression(identity, make.agent("Admin"))
+    suppression.clear(identity, make.agent("Admin"))
     assert arrive(mail_of())[1] is not None
 
 
 def test_an_address_of_nobody_yet_is_remembered_as_well(make: Factory) -> None:
-    acknowledging.suppress("new@customer.test", "gone")
-    acknowledging.suppress("new@customer.test", "gone again")
+    suppression.suppress("new@customer.test", "gone")
+    suppression.suppress("new@customer.test", "gone again")
     db.session.commit()
     identity = db.session.scalars(select(Identity).where(Identity.address == "new@customer.test")).one()
     assert identity.suppressed_at is not None
     assert identity.suppressed_reason == "gone"
-    acknowledging.suppress("nonsense", "no address")
+    suppression.suppress("nonsense", "no address")
     assert db.session.query(Identity).count() == 1

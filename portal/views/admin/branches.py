@@ -3,10 +3,14 @@
 import re
 from typing import Any
 
+from flask import flash
+from flask_appbuilder.actions import action
+from flask_login import current_user
+
 from portal.errors import UserFault
 from portal.models import Branch, EscalationTier
 from portal.rules.templating import PLACEHOLDERS
-from portal.views.admin import checks
+from portal.views.admin import checks, reach
 from portal.views.admin.base import AdminApi, AdminView
 from portal.views.admin.fields import EditorField, checked
 from portal.views.admin.rows import Rows
@@ -193,6 +197,21 @@ class BranchView(AdminView):
 
     def check_row(self, row: Branch) -> None:
         check_branch(row)
+
+    @action(
+        "make_key",
+        "Make a DKIM key",
+        "Make a new key for these branches? A former one stops signing; its record can go after a week.",
+        "fa-key",
+    )
+    def make_key(self, chosen: Any) -> None:
+        # The machinery of keys is large, and only this button of the admin needs it.
+        from portal.services.domain_keys import make_branch_key
+
+        for branch in chosen if isinstance(chosen, list) else [chosen]:
+            reach.check_may_change(branch)
+            for line in make_branch_key(branch, current_user):
+                flash(f"Publish this record: {line}", "success")
 
 
 class BranchApi(AdminApi):

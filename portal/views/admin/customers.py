@@ -1,6 +1,13 @@
 """Customers and their addresses."""
 
+from typing import Any
+
+from flask import flash
+from flask_appbuilder.actions import action
+from flask_login import current_user
+
 from portal.models import Customer, Identity
+from portal.services import suppression
 from portal.views.admin import checks
 from portal.views.admin.base import AdminApi, AdminView
 from portal.views.admin.fields import LongField
@@ -12,16 +19,25 @@ COLUMNS = ["name", "language", "level", "notes"]
 
 class IdentityView(AdminView):
     noun, nouns = "address", "addresses"
-    explanation = "The addresses of customers on each kind of channel."
+    explanation = (
+        "The addresses of customers on each kind of channel. One whose mail came back for good is blocked: "
+        "nothing automatic goes there until it is unblocked."
+    )
     empty_text = "No addresses yet. They come with the first message of a customer."
     route_base = "/admin/addresses"
     class_permission_name = "Customers"
     datamodel = Rows(Identity)
     is_read_only = True
-    list_columns = ["id", "address", "kind", "customer", "suppressed_at", "created_at"]
+    list_columns = ["id", "address", "kind", "customer", "suppressed_at", "suppressed_reason", "created_at"]
     show_columns = ["address", "kind", "customer", "suppressed_at", "suppressed_reason", "created_at"]
     search_columns = ["address"]
     label_columns = {"suppressed_at": "Blocked since", "suppressed_reason": "Blocked because"}
+
+    @action("clear", "Unblock", "Let automatic mail go to the chosen addresses again?", "fa-unlock")
+    def clear(self, chosen: Any) -> None:
+        for identity in chosen if isinstance(chosen, list) else [chosen]:
+            suppression.clear(identity, current_user)
+        flash("Automatic mail may go there again.", "success")
 
 
 class CustomerView(AdminView):

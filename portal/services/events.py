@@ -42,6 +42,7 @@ KINDS: Mapping[str, int] = {
     "mail_quarantined": 1,
     "delivery_failed": 1,
     "delivery_bounced": 1,
+    "delivery_retried": 1,
     "user_logged_in": 1,
     "list_exported": 1,
 }

@@ -191,6 +191,7 @@ _SENTENCES: dict[str, Callable[[Fact, Reader], str]] = {
     "sla_warned": _clock("runs low"),
     "sla_breached": _clock("is late"),
     "acknowledgement_sent": lambda _fact, _reader: "Acknowledged automatically",
+    "delivery_retried": _said("An undelivered mail was sent again"),
     "delivery_failed": lambda _fact, _reader: "A reply could not be delivered",
     "delivery_bounced": lambda _fact, _reader: "A reply came back undelivered",
 }

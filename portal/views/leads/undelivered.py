@@ -1,0 +1,42 @@
+"""Mail that did not reach its recipients, for the people who lead the branch, with a way to try again."""
+
+from flask import flash, redirect, render_template, url_for
+from flask_login import current_user, login_required
+from werkzeug import Response
+
+from portal import access
+from portal.errors import Forbidden
+from portal.services import undelivered
+from portal.views.leads.dashboard import blueprint
+
+STATES = {"deferred": "Tried again", "failed": "Given up", "bounced": "Came back"}
+
+
+@blueprint.get("/leads/undelivered")
+@login_required
+def undelivered_list() -> str:
+    rows = undelivered.undelivered(_led_ids())
+    return render_template(
+        "leads/undelivered.html",
+        rows=rows,
+        is_full=len(rows) == undelivered.MOST,
+        states=STATES,
+        may_retry=bool(access.role_names(current_user) & access.MAY_CHANGE_TICKETS),
+    )
+
+
+@blueprint.post("/leads/undelivered/<int:outbox_item_id>/retry")
+@login_required
+def retry_undelivered(outbox_item_id: int) -> Response:
+    ids = _led_ids()
+    access.check_may_change(current_user)
+    recipients = undelivered.retry(outbox_item_id, ids, current_user)
+    flash(f"On its way again to {', '.join(recipients)}.", "success")
+    return redirect(url_for("leads.undelivered_list"))
+
+
+def _led_ids() -> frozenset[int] | None:
+    ids = access.led_branch_ids(current_user)
+    if ids is not None and not ids:
+        raise Forbidden("Undelivered mail is for the people who lead a branch, and for admins and auditors.")
+    return ids

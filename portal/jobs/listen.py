@@ -1,4 +1,4 @@
-"""The process that takes mail by SMTP and LMTP."""
+"""The process that takes mail by SMTP and LMTP, and hears of mail in mailboxes."""
 
 import threading
 
@@ -10,6 +10,7 @@ from portal import heartbeats
 from portal.channels.base import IncomingBytes
 from portal.channels.email.listener import ListenerSettings, serve_forever
 from portal.extensions import db
+from portal.jobs.watch import watch_for_ever
 from portal.services import accounts, intake
 
 BEAT_SECONDS = 5
@@ -31,6 +32,7 @@ def listen_for_ever(app: Flask) -> None:
 
     db.engine.dispose()
     threading.Thread(target=_beat, args=(app,), daemon=True).start()
+    threading.Thread(target=watch_for_ever, args=(app, threading.Event()), daemon=True).start()
     serve_forever(
         ListenerSettings(
             host=settings.smtp_host,

@@ -58,6 +58,8 @@ def _ring(lock: "redis.lock.Lock") -> None:
         (reconcile.reconcile, 5),
         (sweep.sweep, 15),
         (fetch.fetch_due, 10),
+        (fetch.warn_of_mailboxes, 600),
+        (fetch.compare_all, 3600),
         (maintain.maintain, 3600),
     ):
         # A job that nobody took before the next ring is dropped: the next one finds the same things due.

@@ -6,7 +6,7 @@ had been taken before is recognised later by its Message-ID.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -26,6 +26,7 @@ PostAction = Literal["seen", "move", "delete", "leave"]
 _SEARCH_SPAN = 50_000
 _SIZES_AT_ONCE = 200
 _TOLD_AT_ONCE = 50
+_KEYS_AT_ONCE = 500
 # Of an oversized mail this much of its headers is taken.
 _LONGEST_HEADERS = 256 * 1024
 
@@ -86,7 +87,7 @@ def fetch_new(
     Raises ImapTrouble when the mailbox cannot be reached or does not work as told; mails accepted until then are
     known by the cursors they came with.
     """
-    with _folder(settings, _unheard) as (client, folder):
+    with open_folder(settings) as (client, folder):
         if cursor.uid_validity != folder.uid_validity:
             cursor = Cursor(folder.uid_validity, 0)
         with _telling(client, settings) as accepted:
@@ -100,11 +101,38 @@ def fetch_new(
     return cursor
 
 
+def fetch_missing(
+    settings: ImapSettings,
+    cursor: Cursor,
+    unknown: Callable[[list[str]], Collection[str]],
+    accept: Callable[[FetchedMail], object],
+    limit: int = 500,
+) -> int:
+    """Hand to `accept` up to `limit` mails that lie up to the cursor and were never kept; return how many.
+
+    `unknown` is given source keys, some hundreds at a time, and returns those that nobody has. In a folder that was
+    renumbered since the cursor there is nothing to compare. Otherwise like `fetch_new`.
+    """
+    taken = 0
+    with open_folder(settings) as (client, folder):
+        if cursor.uid_validity != folder.uid_validity:
+            return 0
+        read = replace(folder, uid_next=min(folder.uid_next, cursor.last_uid + 1))
+        with _telling(client, settings) as accepted:
+            for uid, size_bytes, received_at in islice(_missing(client, settings, read, unknown), limit):
+                mail = _fetched(client, settings, Cursor(folder.uid_validity, uid), size_bytes, received_at)
+                if mail is not None:
+                    _hand_over(accept, mail)
+                    accepted(mail)
+                    taken += 1
+    return taken
+
+
 def test_connection(settings: ImapSettings) -> list[ConnectionStep]:
     """The steps of getting at the folder: dns, connect, tls, login, folder. Only the last one can have failed."""
     steps: list[ConnectionStep] = []
     try:
-        with _folder(settings, steps.append):
+        with open_folder(settings, steps.append):
             pass
     except ImapTrouble as trouble:
         steps.append(ConnectionStep(trouble.step, ok=False, sentence=str(trouble)))
@@ -132,8 +160,12 @@ class _Folder:
 Passed = Callable[[ConnectionStep], None]
 
 
+def _unheard(_step: ConnectionStep) -> None:
+    pass
+
+
 @contextlib.contextmanager
-def _folder(settings: ImapSettings, passed: Passed) -> Iterator[tuple[IMAPClient, _Folder]]:
+def open_folder(settings: ImapSettings, passed: Passed = _unheard) -> Iterator[tuple[IMAPClient, _Folder]]:
     """A client in the folder. Raises ImapTrouble, also for what breaks inside the block."""
     try:
         with _connected(settings, passed) as client:
@@ -253,13 +285,34 @@ def _waiting(
 ) -> Iterator[tuple[int, int, datetime | None]]:
     """Numbers from `first_uid` on with size and date, ascending. Only a window of them is known at a time."""
     for uids in _windows(client, folder, first_uid):
-        for start in range(0, len(uids), _SIZES_AT_ONCE):
-            chunk = uids[start : start + _SIZES_AT_ONCE]
-            found = client.fetch(chunk, ["RFC822.SIZE", "INTERNALDATE"])
-            for uid in chunk:
-                # A mail that someone has removed meanwhile is not in the answer.
-                if b"RFC822.SIZE" in found.get(uid, {}):
-                    yield uid, found[uid][b"RFC822.SIZE"], _as_utc(found[uid].get(b"INTERNALDATE"))
+        yield from _measured(client, uids)
+
+
+def _measured(client: IMAPClient, uids: list[int]) -> Iterator[tuple[int, int, datetime | None]]:
+    for start in range(0, len(uids), _SIZES_AT_ONCE):
+        chunk = uids[start : start + _SIZES_AT_ONCE]
+        found = client.fetch(chunk, ["RFC822.SIZE", "INTERNALDATE"])
+        for uid in chunk:
+            # A mail that someone has removed meanwhile is not in the answer.
+            if b"RFC822.SIZE" in found.get(uid, {}):
+                yield uid, found[uid][b"RFC822.SIZE"], _as_utc(found[uid].get(b"INTERNALDATE"))
+
+
+def _missing(
+    client: IMAPClient,
+    settings: ImapSettings,
+    folder: _Folder,
+    unknown: Callable[[list[str]], Collection[str]],
+) -> Iterator[tuple[int, int, datetime | None]]:
+    for uids in _windows(client, folder, 1):
+        for start in range(0, len(uids), _KEYS_AT_ONCE):
+            chunk = uids[start : start + _KEYS_AT_ONCE]
+            keys = {_source_key(settings, Cursor(folder.uid_validity, uid)): uid for uid in chunk}
+            try:
+                missing = sorted(keys[key] for key in unknown(list(keys)))
+            except Exception as error:
+                raise _CallerFailed(error) from error
+            yield from _measured(client, missing)
 
 
 def _windows(client: IMAPClient, folder: _Folder, first_uid: int) -> Iterator[list[int]]:
@@ -391,7 +444,3 @@ def _delete(client: IMAPClient, uids: list[int]) -> None:
 def _as_utc(moment: datetime | None) -> datetime | None:
     # imapclient gives local time without a zone.
     return moment.astimezone(UTC) if moment is not None else None
-
-
-def _unheard(_step: ConnectionStep) -> None:
-    pass

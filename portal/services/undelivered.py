@@ -1,8 +1,9 @@
 """What customers did not get: found for the people who answer for it, and sent again."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import select
@@ -62,7 +63,8 @@ def undelivered(branch_ids: Collection[int] | None, limit: int = MOST) -> list[U
     )
     if branch_ids is not None:
         found = found.where(Ticket.branch_id.in_(branch_ids))
-    return [Undelivered(*row) for row in db.session.execute(found)]
+    rows: Iterable[Any] = db.session.execute(found)
+    return [Undelivered(*row) for row in rows]
 
 
 def retry(outbox_item_id: int, branch_ids: Collection[int] | None, actor: User) -> list[str]:

@@ -22,6 +22,8 @@ def suppress(address: str, reason: str) -> None:
     plain = people.normalise_address(address)[:320]
     if "@" not in plain:
         return
+    # The caller may have just met the same person and not written it yet.
+    db.session.flush()
     found = select(Identity.id).where(Identity.kind == "email", Identity.address == plain)
     if db.session.scalar(found) is None:
         people.customer_of_address(plain)

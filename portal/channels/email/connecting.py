@@ -2,6 +2,8 @@
 
 import socket
 import ssl
+from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
 from portal.channels.base import ChannelTrouble
@@ -15,11 +17,17 @@ def tls_context(ca_file: str = "") -> ssl.SSLContext:
     Raises ChannelTrouble when that file cannot be used.
     """
     try:
-        return ssl.create_default_context(cafile=ca_file or None)
+        return _kept_context(ca_file, Path(ca_file).stat().st_mtime_ns if ca_file else 0)
     except OSError as error:
         raise ChannelTrouble(
             "tls", f"The file of certificate authorities {ca_file} cannot be used."
         ) from error
+
+
+@lru_cache(maxsize=4)
+def _kept_context(ca_file: str, _changed_at: int) -> ssl.SSLContext:
+    # The system's authorities take 0.8 MB each time that they are loaded, and every mailbox holds a connection.
+    return ssl.create_default_context(cafile=ca_file or None)
 
 
 def trouble_of(error: Exception, host: str, port: int) -> ChannelTrouble:

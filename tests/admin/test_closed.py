@@ -425,5 +425,9 @@ def branch_values(branch):
         "default_priority": "normal",
         "assignment_strategy": "manual",
         "reopen_window_days": 14,
+        "quotes_history": "y",
+        "attachment_limit_mb": 20,
+        "automatic_per_recipient": 5,
+        "automatic_per_ticket": 3,
         "is_active": "y",
     }

@@ -1,8 +1,14 @@
 """Sending what is owed."""
 
+from portal.enqueue import wake
 from portal.services import outbox
 
+# Well below the time that a job may take.
+MOST_SECONDS = 60
 
-def deliver_outbox_item(outbox_item_id: int) -> None:
-    """Send one outbox item to the recipients that do not have it yet; does nothing when another has it in hand."""
-    outbox.deliver(outbox_item_id)
+
+def deliver_waiting(_lane: int) -> None:
+    """Send everything whose time has come; whoever owes more meanwhile wakes another job."""
+    outbox.deliver_waiting(MOST_SECONDS)
+    if outbox.has_owed():
+        wake("portal.jobs.deliver.deliver_waiting", queue="deliver")

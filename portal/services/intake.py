@@ -5,14 +5,17 @@ and makes one message of one mail however many workers try at once.
 """
 
 import hashlib
+import math
+import time
 from datetime import timedelta
+from typing import cast
 
 import structlog
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Table, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import undefer
 
-from portal import enqueue
+from portal import enqueue, faults
 from portal.channels.base import IncomingBytes
 from portal.errors import Retryable
 from portal.extensions import db
@@ -27,6 +30,10 @@ FIRST_PAUSE = timedelta(seconds=10)
 BATCH = 25
 BATCH_BYTES = 24 * 1024 * 1024
 
+# Written against the table: a source waits for it, and an entity would cost as much as the row.
+_TABLE = cast(Table, InboxItem.__table__)
+_KEEP = insert(_TABLE).on_conflict_do_nothing(index_elements=["source_key"]).returning(_TABLE.c.id)
+
 log = structlog.get_logger()
 
 
@@ -38,30 +45,30 @@ def accept(incoming: IncomingBytes, *, problem: str = "") -> int:
     the database does not take them: the source must then be told to try again.
     """
     with transaction():
-        item_id = db.session.scalar(
-            insert(InboxItem)
-            .values(
-                source_key=incoming.source_key,
-                channel_kind=incoming.channel_kind,
-                account_id=incoming.account_id,
-                envelope_from=incoming.envelope_from,
-                envelope_to=list(incoming.envelope_to),
-                raw=incoming.raw,
-                size_bytes=len(incoming.raw),
-                sha256=hashlib.sha256(incoming.raw).hexdigest(),
-                state="quarantined" if problem else "accepted",
-                reason=problem,
-                attempt_count=0,
-                next_attempt_at=now(),
-                created_at=incoming.received_at,
-            )
-            .on_conflict_do_nothing(index_elements=["source_key"])
-            .returning(InboxItem.id)
+        item_id: int | None = db.session.scalar(
+            _KEEP,
+            {
+                "source_key": incoming.source_key,
+                "channel_kind": incoming.channel_kind,
+                "account_id": incoming.account_id,
+                "envelope_from": incoming.envelope_from,
+                "envelope_to": list(incoming.envelope_to),
+                "raw": incoming.raw,
+                "size_bytes": len(incoming.raw),
+                "sha256": hashlib.sha256(incoming.raw).hexdigest(),
+                "state": "quarantined" if problem else "accepted",
+                "reason": problem,
+                "attempt_count": 0,
+                "next_attempt_at": now(),
+                "created_at": incoming.received_at,
+            },
         )
         if item_id is not None and problem:
             events.record("mail_quarantined", data={"inbox_item": item_id, "reason": problem})
         elif item_id is not None:
             enqueue.wake_after_commit("portal.jobs.intake.process_waiting", queue="intake")
+        faults.point("mail_kept")
+    faults.point("mail_committed")
     if item_id is None:
         item_id = db.session.scalar(select(InboxItem.id).where(InboxItem.source_key == incoming.source_key))
     assert item_id is not None, "a key that was in the way belongs to an item"
@@ -74,14 +81,16 @@ def has_owed() -> bool:
     return db.session.scalar(owed) is not None
 
 
-def process_waiting() -> int:
+def process_waiting(most_seconds: float = math.inf) -> int:
     """Make messages of all accepted items whose time has come, the longest waiting first; return how many.
 
+    Begins no further batch after `most_seconds`; `has_owed` then says whether more is left.
     Commits after each batch. Several workers share what is there: none waits for what another has in hand. When a
     batch fails as a whole, its mails are processed one by one, so that one bad mail never stops the next.
     """
     done = 0
-    while True:
+    end = time.monotonic() + most_seconds
+    while time.monotonic() < end:
         with_us, dealt_with = _process_batch()
         done += dealt_with
         if not with_us:
@@ -90,6 +99,7 @@ def process_waiting() -> int:
             # Everything that is left hangs together with what another worker has in hand.
             process(with_us[0])
             done += 1
+    return done
 
 
 def process(inbox_item_id: int) -> None:
@@ -112,7 +122,7 @@ def retry(item: InboxItem) -> None:
     """Process a quarantined item again. Commits."""
     with transaction(item):
         item.state, item.reason, item.attempt_count, item.next_attempt_at = "accepted", "", 0, now()
-        enqueue.after_commit("portal.jobs.intake.process_inbox_item", item.id, queue="intake")
+        enqueue.wake_after_commit("portal.jobs.intake.process_waiting", queue="intake")
 
 
 def _process_batch() -> tuple[list[int], int]:
@@ -122,12 +132,15 @@ def _process_batch() -> tuple[list[int], int]:
         with transaction():
             ids = _claimed_ids()
             items = _locked(ids)
+            faults.point("intake_claimed")
             dealt_with = arrivals.take(items, may_wait=False) if items else 0
+            faults.point("intake_written")
     except Exception:
         log.exception("intake_batch_failed", inbox_item_ids=ids)
         for inbox_item_id in ids:
             process(inbox_item_id)
         dealt_with = len(ids)
+    faults.point("intake_committed")
     # The next batch begins with nothing in memory.
     db.session.remove()
     return ids, dealt_with

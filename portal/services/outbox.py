@@ -1,6 +1,7 @@
 """What is owed to the outside, and its delivery: every recipient once, whatever stops us in between."""
 
 import re
+import time
 from datetime import datetime, timedelta
 
 import structlog
@@ -8,7 +9,7 @@ from flask import current_app
 from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import undefer
 
-from portal import enqueue, storage
+from portal import enqueue, faults, storage
 from portal.channels.base import RecipientResult
 from portal.channels.email import domain_keys
 from portal.channels.email.composing import InlineImage, MailAttachment, Mailbox, OutgoingMail, compose
@@ -24,6 +25,7 @@ from portal.services.transaction import affected, transaction
 
 # While a worker has an item in hand nobody else takes it; after this it is taken to be dead.
 LEASE = timedelta(minutes=5)
+ITEMS_AT_ONCE = 20
 GIVE_UP_AFTER = timedelta(days=3)
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=4)
@@ -65,8 +67,30 @@ def owe(message: Message, account: ChannelAccount, *, wait_seconds: int = 0) -> 
     )
     # Within the time for second thoughts nobody needs to hurry: reconcile finds what is owed when that is over.
     if not wait_seconds:
-        enqueue.after_commit("portal.jobs.deliver.deliver_outbox_item", item.id, queue="deliver")
+        enqueue.wake_after_commit("portal.jobs.deliver.deliver_waiting", queue="deliver")
     return item
+
+
+def has_owed() -> bool:
+    """Whether an item waits whose time has come. Reads only."""
+    return bool(owed_ids(1))
+
+
+def deliver_waiting(most_seconds: float) -> None:
+    """Send every item whose time has come, the longest waiting first. Commits after each recipient.
+
+    Begins no further item after `most_seconds`; `has_owed` then says whether more is left.
+    """
+    end = time.monotonic() + most_seconds
+    while time.monotonic() < end:
+        ids = owed_ids(ITEMS_AT_ONCE)
+        if not ids:
+            return
+        for outbox_item_id in ids:
+            deliver(outbox_item_id)
+            db.session.remove()
+            if time.monotonic() >= end:
+                return
 
 
 def deliver(outbox_item_id: int) -> None:
@@ -77,6 +101,7 @@ def deliver(outbox_item_id: int) -> None:
     """
     if not _claim(outbox_item_id):
         return
+    faults.point("delivery_claimed")
     item = db.session.get(OutboxItem, outbox_item_id)
     assert item is not None, "a claimed item exists"
     try:
@@ -98,8 +123,10 @@ def deliver(outbox_item_id: int) -> None:
     )
     for delivery in [each for each in item.deliveries if each.state in ("queued", "sending", "deferred")]:
         results = send(settings, _return_path(item, delivery), [delivery.recipient], raw)
+        faults.point("delivery_sent")
         with transaction():
             _note(delivery, results[0])
+        faults.point("delivery_noted")
     _settle(item)
 
 

@@ -21,7 +21,7 @@ from portal.extensions import db
 from portal.models import Attachment, ChannelAccount, Customer, Delivery, Identity, InboxItem, Message, Ticket
 from portal.models.columns import now
 from portal.rules import lifecycle, routing, threading, tokens
-from portal.services import events, notifications, people, sla, tickets
+from portal.services import acknowledging, events, notifications, people, sla, suppression, tickets
 from portal.services.desk import Desk, read_desk
 from portal.services.replies import snippet_of
 from portal.services.threads import ThreadBook
@@ -267,6 +267,8 @@ def _place(work: _Round, letter: Letter, decision: threading.ThreadDecision) -> 
     if letter.bounced is not None and not letter.mail.is_temporary_bounce:
         _note_bounce(letter.bounced, letter.mail, ticket, message)
     _after_message(work, ticket, message, letter.mail, is_new=is_new)
+    if is_new:
+        acknowledging.acknowledge(ticket, message, letter.mail, work.desk.own_addresses)
     work.book.add(ticket, message)
     work.touched[ticket.id] = ticket
     work.written.append((letter.item, ticket.id, ""))
@@ -493,6 +495,7 @@ def _note_bounce(delivery: Delivery, mail: ParsedMail, ticket: Ticket, message: 
         message_id=answered.id,
         data={"recipient": delivery.recipient, "status": mail.bounce_status or ""},
     )
+    suppression.suppress(delivery.recipient, f"{mail.bounce_status or ''} {delivery.reply}".strip())
     for user_id in notifications.people(answered.author_id, ticket.assignee_id):
         notifications.notify(
             user_id,

@@ -22,7 +22,21 @@ def choose(top: Part) -> Bodies:
     """The parts sorted into bodies and attachments: every part that is no multipart is in exactly one list."""
     bodies = Bodies()
     _sort(top, bodies, parent_type="", index=0)
+    if top.is_multipart and not _holds_anything(bodies) and _has_epilogue(top):
+        # Its delimiters make no sense: the words stand below the one that closes it.
+        return Bodies(texts=[top])
     return bodies
+
+
+def _holds_anything(bodies: Bodies) -> bool:
+    return bool(bodies.attachments) or any(
+        part.raw[part.start : part.end].strip() for part in (*bodies.texts, *bodies.htmls)
+    )
+
+
+def _has_epilogue(part: Part) -> bool:
+    """Whether more than one line stands below the last part: the delimiter that closes it is one."""
+    return b"\n" in part.raw[part.children[-1].end : part.end].strip()
 
 
 def text_of(bodies: Bodies) -> str | None:

@@ -280,3 +280,15 @@ def test_results_that_a_stranger_wrote_are_not_believed() -> None:
 )
 def test_the_language_is_guessed(text: str, language: str | None) -> None:
     assert parse_mail(_mail("Subject: x", text)).language == language
+
+
+def test_words_below_the_closing_delimiter_of_an_empty_mail_are_shown() -> None:
+    raw = b'Content-Type: multipart/mixed; boundary="a"\n\n--a\n\n--a--\nWords at\nthe wrong place.\n'
+
+    assert "the wrong place." in (parse_mail(raw).text or "")
+
+
+def test_an_empty_mail_shows_no_delimiters() -> None:
+    raw = b'Content-Type: multipart/mixed; boundary="a"\n\nMIME!\n--a\n\n\n--a--\n\n'
+
+    assert not (parse_mail(raw).text or "").strip()

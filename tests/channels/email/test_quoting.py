@@ -33,6 +33,7 @@ ATTRIBUTIONS = {
     "russian, mail.ru": "Понедельник, 5 февраля 2024, 10:15 +03:00 от Ann Example <ann@example.org>:",
     "russian, verb": "5 февраля 2024 г. 10:15 пользователь Ann Example <ann@example.org> написал:",
     "japanese": "2024年2月5日(月) 10:15 Ann Example <ann@example.org>:",
+    "japanese, apple": "2024/02/05 10:15、Ann Example <ann@example.org>のメール：",
     "chinese": "Ann Example <ann@example.org> 于2024年2月5日周一 10:15写道：",
     "chinese, apple": "在 2024年2月5日，10:15，Ann Example <ann@example.org> 写道：",
     "korean": "2024년 2월 5일 (월) 오전 10:15, Ann Example <ann@example.org>님이 작성:",

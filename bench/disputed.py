@@ -8,8 +8,14 @@ _OUTER_BOUNDARY = (
     "RFC 2046 §5.1.2: an outer boundary ends what is inside. The set lets a torn inner multipart swallow what follows "
     "it and counts that as an attachment; we show the text of the parts that follow."
 )
-_UNCLOSED = "The set counts a multipart that nothing closes as an attachment. Its parts are all there: we show them, once."
-_NO_DELIMITER = "The set counts a multipart none of whose delimiters is there as an attachment and hides its text; we show it."
+_UNCLOSED = (
+    "The set counts a multipart that nothing closes as an attachment. Its parts are all there, and we show each of "
+    "them once, as what it is."
+)
+_NO_DELIMITER = (
+    "The set counts a multipart none of whose delimiters is there as an attachment and does not show its text; we show "
+    "it."
+)
 _HTML_AS_TEXT = (
     "The set shows the source of the page as words of the sender, since the first delimiter is missing; we read the "
     "parts whose delimiters are there, as text and as a page."

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import func, select, text
+from sqlalchemy import Select, func, select, text
 
 from portal import storage
 from portal.channels.email.html import html_to_text, sanitise
@@ -57,8 +57,8 @@ class Letter:
     mail: ParsedMail
     account: ChannelAccount
     facts: threading.MailFacts
-    # The ticket that a bounce is about.
-    bounced: Delivery | None = None
+    # What a bounce is about: the delivery, and the ticket of its message.
+    bounced: tuple[Delivery, int] | None = None
 
 
 @dataclass
@@ -208,7 +208,7 @@ def _customers_of(letters: Sequence[Letter]) -> dict[str, Customer]:
 
 def _place_all(work: _Round, letters: Sequence[Letter], *, may_wait: bool) -> int:
     """Place each letter in turn; return how many must wait for whoever holds their ticket."""
-    decided = [_ticket_id_of(work, letter) for letter in letters]
+    decided = (_decide(work, letter).ticket_id for letter in letters)
     wanted = {ticket_id for ticket_id in decided if ticket_id is not None}
     _lock_tickets(work, wanted, may_wait=may_wait)
     left = 0
@@ -227,17 +227,12 @@ def _place_all(work: _Round, letters: Sequence[Letter], *, may_wait: bool) -> in
     return left
 
 
-def _ticket_id_of(work: _Round, letter: Letter) -> int | None:
-    return _decide(work, letter).ticket_id
-
-
 def _decide(work: _Round, letter: Letter) -> threading.ThreadDecision:
     if letter.bounced is not None:
-        ticket_id = db.session.scalar(
-            select(Message.ticket_id).where(Message.id == letter.bounced.message_id)
-        )
         return threading.ThreadDecision(
-            ticket_id, "bounce", "It reports what became of a message that we sent from this ticket."
+            letter.bounced[1],
+            "bounce",
+            "It reports what became of a message that we sent from this ticket.",
         )
     return threading.decide_thread(letter.facts, work.book, work.keys)
 
@@ -265,7 +260,7 @@ def _place(work: _Round, letter: Letter, decision: threading.ThreadDecision) -> 
     message = _write_message(work, letter, ticket, decision)
     work.twins[twin] = message.id
     if letter.bounced is not None and not letter.mail.is_temporary_bounce:
-        _note_bounce(letter.bounced, letter.mail, ticket, message)
+        _note_bounce(letter.bounced[0], letter.mail, ticket, message)
     _after_message(work, ticket, message, letter.mail, is_new=is_new)
     if is_new:
         acknowledging.acknowledge(ticket, message, letter.mail, work.desk.own_addresses)
@@ -464,22 +459,28 @@ def _after_message(work: _Round, ticket: Ticket, message: Message, mail: ParsedM
         )
 
 
-def _bounced_delivery(item: InboxItem, mail: ParsedMail) -> Delivery | None:
-    """By our signed return path, else by our Message-ID in the returned part."""
+def _bounced_delivery(item: InboxItem, mail: ParsedMail) -> tuple[Delivery, int] | None:
+    """By our signed return path, else by our Message-ID in the returned part; with the ticket that it is of."""
+    found = select(Delivery, Message.ticket_id).join(Message, Message.id == Delivery.message_id)
     for recipient in item.envelope_to:
         delivery_id = tokens.read_return_path(_keys(), recipient)
         if delivery_id is not None:
-            return db.session.get(Delivery, delivery_id)
+            return _first_delivery(found.where(Delivery.id == delivery_id))
     returned = mail.returned_message_id
     message_id = tokens.read_message_id(_keys(), returned) if returned else None
     if message_id is None:
         return None
-    found = select(Delivery).where(Delivery.message_id == message_id)
     failed = [recipient.lower() for recipient in mail.failed_recipients]
     # The recipient that the bounce names first, else whoever got the mail first.
     is_named = func.lower(Delivery.recipient).in_(failed)
-    delivery: Delivery | None = db.session.scalar(found.order_by(is_named.desc(), Delivery.id).limit(1))
-    return delivery
+    return _first_delivery(
+        found.where(Delivery.message_id == message_id).order_by(is_named.desc(), Delivery.id)
+    )
+
+
+def _first_delivery(found: Select[Delivery, int]) -> tuple[Delivery, int] | None:
+    row = db.session.execute(found.limit(1)).first()
+    return (row[0], row[1]) if row else None
 
 
 def _note_bounce(delivery: Delivery, mail: ParsedMail, ticket: Ticket, message: Message) -> None:

@@ -235,7 +235,7 @@ def _by_subject_number(
         if facts.authentication == "fail":
             return "the sender's address could not be verified"
         sender = _plain(facts.from_address)
-        if sender in people.participants and _without_tag(sender) not in facts.own_addresses:
+        if sender in people.participants and tokens.without_tag(sender) not in facts.own_addresses:
             return None
         return "the sender takes no part in that ticket"
 
@@ -323,17 +323,12 @@ def _shared_people(facts: MailFacts, people: TicketPeople) -> frozenset[str]:
     return frozenset(
         address
         for address in addresses & people.participants
-        if _without_tag(address) not in facts.own_addresses
+        if tokens.without_tag(address) not in facts.own_addresses
     )
 
 
 def _is_trusted_agent(facts: MailFacts) -> bool:
     return facts.is_from_agent and facts.authentication == "pass"
-
-
-def _without_tag(address: str) -> str:
-    local, _, domain = address.rpartition("@")
-    return f"{local.partition('+')[0]}@{domain}"
 
 
 def _plain(address: str) -> str:

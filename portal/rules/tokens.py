@@ -59,6 +59,12 @@ def token_in_address(address: str) -> str | None:
     return found.group(1).lower() if found else None
 
 
+def without_tag(address: str) -> str:
+    """The mailbox behind a sub-address: `support+anything@shop.test` is `support@shop.test` (RFC 5233)."""
+    local, _, domain = address.rpartition("@")
+    return f"{local.partition('+')[0]}@{domain}"
+
+
 def message_id_for(key: bytes, message_id: int, domain: str) -> str:
     """The Message-ID of our message, `m.<id>.<signature>@domain`, without brackets (RFC 5322 §3.6.4).
 

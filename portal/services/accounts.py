@@ -1,28 +1,21 @@
 """Configured mailboxes: which of them an address belongs to, and how to reach their servers."""
 
-from dataclasses import dataclass, field
 from typing import cast
 
 from flask import current_app
 from sqlalchemy import func, or_, select
 
 from portal.channels.email.connecting import Security
+from portal.channels.email.smtp import SmtpSettings
 from portal.extensions import db
-from portal.models import ChannelAccount
-
-
-def own_addresses() -> frozenset[str]:
-    """Every address of ours, lower-case: accounts and their aliases."""
-    rows = db.session.execute(
-        select(ChannelAccount.address, ChannelAccount.aliases).where(ChannelAccount.kind == "email")
-    )
-    return frozenset(address.lower() for main, aliases in rows for address in (main, *aliases))
+from portal.models import ChannelAccount, Ticket
+from portal.rules import tokens
+from portal.services import people
 
 
 def account_of_recipient(recipient: str) -> ChannelAccount | None:
     """The active account that takes mail for that address, its sub-addresses (`support+…@`) included."""
-    local, _, domain = recipient.strip().lower().rpartition("@")
-    bare = f"{local.partition('+')[0]}@{domain}"
+    bare = tokens.without_tag(people.normalise_address(recipient))
     found = select(ChannelAccount).where(
         ChannelAccount.is_active,
         ChannelAccount.kind == "email",
@@ -36,19 +29,7 @@ def is_ours(recipient: str) -> bool:
     return account_of_recipient(recipient) is not None
 
 
-@dataclass(frozen=True)
-class Relay:
-    """Where mail of an account is handed over."""
-
-    host: str
-    port: int
-    security: Security
-    username: str
-    password: str = field(repr=False)
-    access_token: str = field(default="", repr=False)
-
-
-def relay_of(account: ChannelAccount | None) -> Relay:
+def relay_of(account: ChannelAccount | None) -> SmtpSettings:
     """The account's own SMTP server, or the installation's relay; in demo mode the sink catches that.
 
     Raises Permanent when the stored password cannot be read, Retryable when there is no access token now.
@@ -59,17 +40,28 @@ def relay_of(account: ChannelAccount | None) -> Relay:
     settings = current_app.config["SETTINGS"]
     if account is not None and account.smtp_host:
         is_by_token = account.auth_kind != "password" and account.smtp_username != ""
-        return Relay(
-            account.smtp_host,
-            account.smtp_port,
-            cast(Security, account.smtp_security),
-            account.smtp_username,
-            "" if is_by_token else unseal(account.smtp_password_encrypted),
+        return SmtpSettings(
+            host=account.smtp_host,
+            port=account.smtp_port,
+            security=cast(Security, account.smtp_security),
+            username=account.smtp_username,
+            password="" if is_by_token else unseal(account.smtp_password_encrypted),
             access_token=sign_in.access_token(account) if is_by_token else "",
         )
     if settings.is_demo:
-        return Relay("127.0.0.1", settings.sink_port, "none", "", "")
-    return Relay(settings.relay_host, settings.relay_port, settings.relay_security, "", "")
+        return SmtpSettings(host="127.0.0.1", port=settings.sink_port, security="none")
+    return SmtpSettings(host=settings.relay_host, port=settings.relay_port, security=settings.relay_security)
+
+
+def account_for(ticket: Ticket) -> ChannelAccount | None:
+    """The account that speaks for the ticket: the one it came in by, unless it has moved to another branch.
+
+    None where neither the ticket nor its branch has one.
+    """
+    account = db.session.get(ChannelAccount, ticket.account_id) if ticket.account_id else None
+    if account is None or account.branch_id != ticket.branch_id or not account.is_active:
+        return account_of_branch(ticket.branch_id) or account
+    return account
 
 
 def address_of_branch(branch_id: int) -> str:

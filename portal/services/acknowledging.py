@@ -18,6 +18,7 @@ from portal.models.columns import now
 from portal.rules import loops, subjects, templating, tokens
 from portal.rules.decision import Decision
 from portal.services import accounts, events, outbox, people, suppression, templates
+from portal.services.desk import read_desk
 
 _UNFILLED = re.compile(r"<mark data-unfilled=[^>]*>[^<]*</mark>")
 
@@ -36,9 +37,9 @@ def acknowledge(
         return None
     db.session.flush()
     recipient = recipient_of(mail)
-    account = _account_of(ticket)
+    account = accounts.account_for(ticket)
     if own_addresses is None:
-        own_addresses = accounts.own_addresses()
+        own_addresses = read_desk().own_addresses
     decision = _decide(ticket, branch, mail, recipient, own_addresses)
     if decision.allowed and account is None:
         decision = Decision(False, "no_account", "The branch has no mail account to send it from.")
@@ -105,13 +106,6 @@ def _counts(ticket_id: int, recipient: str, caps: loops.Caps) -> loops.Automatic
     )
     counted = db.session.execute(select(to_recipient.scalar_subquery(), on_ticket.scalar_subquery())).one()
     return loops.AutomaticCounts(to_recipient=counted[0], on_ticket=counted[1])
-
-
-def _account_of(ticket: Ticket) -> ChannelAccount | None:
-    account = db.session.get(ChannelAccount, ticket.account_id) if ticket.account_id else None
-    if account is None or account.branch_id != ticket.branch_id or not account.is_active:
-        return accounts.account_of_branch(ticket.branch_id) or account
-    return account
 
 
 def _write(

@@ -22,19 +22,6 @@ def check_account(account: ChannelAccount) -> list[tuple[str, ConnectionStep]]:
         reach = replace(mailboxes.settings_of(account), timeout_seconds=TIMEOUT_SECONDS)
         steps += [("IMAP", step) for step in imap.test_connection(reach)]
     if account.smtp_host:
-        relay = accounts.relay_of(account)
-        steps += [
-            ("SMTP", step)
-            for step in smtp.test_connection(
-                smtp.SmtpSettings(
-                    host=relay.host,
-                    port=relay.port,
-                    security=relay.security,
-                    username=relay.username,
-                    password=relay.password,
-                    access_token=relay.access_token,
-                    timeout_seconds=TIMEOUT_SECONDS,
-                )
-            )
-        ]
+        relay = replace(accounts.relay_of(account), timeout_seconds=TIMEOUT_SECONDS)
+        steps += [("SMTP", step) for step in smtp.test_connection(relay)]
     return steps

@@ -8,8 +8,8 @@ from sqlalchemy import select
 
 from portal.extensions import db
 from portal.models import Branch, ChannelAccount, RoutingRule, SlaPolicy
-from portal.rules import routing
-from portal.services import sla
+from portal.rules import routing, tokens
+from portal.services import people, sla
 
 log = structlog.get_logger()
 
@@ -41,8 +41,7 @@ class Desk:
 
     def account_of_recipient(self, recipient: str) -> ChannelAccount | None:
         """The active account that takes mail for that address, its sub-addresses (`support+…@`) included."""
-        local, _, domain = recipient.strip().lower().rpartition("@")
-        return self._takers.get(f"{local.partition('+')[0]}@{domain}")
+        return self._takers.get(tokens.without_tag(people.normalise_address(recipient)))
 
     def fall_back_branch_id(self, account: ChannelAccount) -> int:
         """The branch of the account, or the one that its chain of fall-backs ends in."""

@@ -13,7 +13,7 @@ from portal import enqueue, faults, storage
 from portal.channels.base import RecipientResult
 from portal.channels.email import domain_keys
 from portal.channels.email.composing import InlineImage, MailAttachment, Mailbox, OutgoingMail, compose
-from portal.channels.email.smtp import SmtpSettings, send
+from portal.channels.email.smtp import send
 from portal.errors import Permanent, Retryable
 from portal.extensions import db
 from portal.models import ChannelAccount, Delivery, Message, OutboxItem, Ticket
@@ -113,16 +113,8 @@ def deliver(outbox_item_id: int) -> None:
     except Retryable as error:
         _settle(item, problem=str(error), is_final=False)
         return
-    settings = SmtpSettings(
-        host=relay.host,
-        port=relay.port,
-        security=relay.security,
-        username=relay.username,
-        password=relay.password,
-        access_token=relay.access_token,
-    )
     for delivery in [each for each in item.deliveries if each.state in ("queued", "sending", "deferred")]:
-        results = send(settings, _return_path(item, delivery), [delivery.recipient], raw)
+        results = send(relay, _return_path(item, delivery), [delivery.recipient], raw)
         faults.point("delivery_sent")
         with transaction():
             _note(delivery, results[0])

@@ -150,10 +150,7 @@ def _check_answerable(ticket: Ticket, actor: User, seen_message_id: int | None) 
 
 
 def _account_of(ticket: Ticket) -> ChannelAccount:
-    """The account that speaks for the ticket: the one it came in by, unless it has moved to another branch."""
-    account = db.session.get(ChannelAccount, ticket.account_id) if ticket.account_id else None
-    if account is None or account.branch_id != ticket.branch_id or not account.is_active:
-        account = accounts.account_of_branch(ticket.branch_id) or account
+    account = accounts.account_for(ticket)
     if account is None:
         raise UserFault("This branch has no mail account to answer from. Ask an admin to add one.")
     return account

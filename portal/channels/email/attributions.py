@@ -73,11 +73,25 @@ _DATED_NAME = re.compile(
 _ENDS_WITH_ADDRESS = re.compile(rf"<\s?{_ADDRESS}>\s?[:：]\Z")
 _DASHED = re.compile(r"-{2,20}\s?[^-].{0,150}\s-{2,20}\Z")
 _SENTENCE_END = re.compile(r"(?:\.{2,}|[^\W\d_]{4,}[.!?])\Z")
-MAY_BEGIN = re.compile(rf"\d|@|<|{_VERB.pattern}", re.IGNORECASE)
+_SIGN = re.compile(r"[\d@<]")
+# A piece of each verb: most lines hold none of them, and looking for plain text costs a fifth of the pattern.
+_VERB_PIECES = (
+    *("wrote", "writes", "sent", "schr", "crit", "escrib", "scri", "escreveu", "napisa", "pisze", "skre"),
+    *("kirjoitti", "naps", "napís", "yazd", "yazm", "пис", "пише", "írta", "έγραψε", "kirjutas", "rašė"),
+    *("rakstīja", "viết", "כתב", "كتب", "写", "寫", "書きました", "작성", "쓴"),
+)
 MAY_END = re.compile(rf"(?:[:：>-]|{_VERB.pattern})[\s*_]{{0,20}}\Z", re.IGNORECASE)
 _TORN_START = re.compile(r"(?:On|Am|Le|El|Il|Op|Em|Den)\s", re.IGNORECASE)
 _TORN_END = re.compile(rf">?\s?(?:{_VERB.pattern})\s?:\Z", re.IGNORECASE)
 _SHARED = re.compile(r"(?:(?<=\S)-{2,20}\s?|\s)(?=(?:On|Am|Le|El|Il|Op|Em|Den|W dniu|Dnia|Dne)\s)")
+
+
+def may_begin(words: str) -> bool:
+    """Whether a line holds anything that an attribution could begin with."""
+    if _SIGN.search(words):
+        return True
+    lowered = words.lower()
+    return any(piece in lowered for piece in _VERB_PIECES) and _VERB.search(words) is not None
 
 
 def is_attribution(joined: str, first_line: str, *, is_quoted_below: bool) -> bool:

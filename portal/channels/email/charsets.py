@@ -79,6 +79,7 @@ _ODD = re.compile(rb"[\x80-\xff]")
 _ODD_RUN = re.compile(rb"[\x80-\xff]+")
 _MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _JAPANESE_ESCAPE = re.compile(rb"\x1b(?:\$[@B]|\([BJI]|\$\([CDOQ])")
+_SPECIAL = re.compile(rb"[\x00\x1b]")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -87,6 +88,8 @@ def decode(raw: bytes, label: str | None = None) -> str:
 
     Without NUL and lone surrogates, which no UTF-8 store takes. Never raises.
     """
+    if label is None and raw.isascii() and not _SPECIAL.search(raw):
+        return raw.decode("ascii")
     name = _codec(label)
     text = _by_label(raw, name) if name else None
     return storable(_by_looks(raw) if text is None else text)
@@ -94,6 +97,8 @@ def decode(raw: bytes, label: str | None = None) -> str:
 
 def storable(text: str) -> str:
     """The same text without NUL and lone surrogates."""
+    if text.isascii():
+        return text.replace("\0", "")
     return _UNSTORABLE.sub("", text)
 
 

@@ -111,14 +111,15 @@ def _bounce_rule(top: Part, subject: str, author: Address, prose: str) -> str:
 def _bounce_words_rule(headers: Headers, subject: str, author: Address, prose: str) -> str:
     is_robot = bool(ROBOT_SENDER.search(f"{author.name} <{author.address}>")) or _is_from_nobody(headers)
     has_subject = bool(BOUNCE_SUBJECT.search(subject))
-    has_words = bool(BOUNCE_BODY.search(prose))
     if is_robot and has_subject:
         return "daemon_and_subject"
-    if is_robot and has_words:
+    # Looking through the body costs more than all else here: only where something points to a bounce already.
+    if not (is_robot or has_subject) or not BOUNCE_BODY.search(prose):
+        return ""
+    if is_robot:
         return "daemon_and_words"
-    if has_subject and has_words and not _REPLY_PREFIX.match(subject) and not headers.get("in-reply-to"):
-        return "subject_and_words"
-    return ""
+    is_answer = bool(_REPLY_PREFIX.match(subject) or headers.get("in-reply-to"))
+    return "" if is_answer else "subject_and_words"
 
 
 def _is_from_nobody(headers: Headers) -> bool:

@@ -41,7 +41,10 @@ class Headers:
 
     def get(self, name: str) -> str:
         """The first value that is not empty, unfolded, encoded words as they stand; empty when absent."""
-        return next((text for text in self.all(name) if text), "")
+        for key, value in self.fields:
+            if key == name and (text := unfold(value)):
+                return text
+        return ""
 
     def all(self, name: str) -> list[str]:
         """All values of that name, unfolded, encoded words as they stand."""
@@ -116,7 +119,8 @@ def _after_empty_line(raw: bytes, position: int, end: int) -> int:
 
 def unfold(value: bytes) -> str:
     """A field's value as text on one line, encoded words as they stand."""
-    return _FOLD.sub("", charsets.decode(value[:LONGEST_FIELD])).strip()
+    text = charsets.decode(value[:LONGEST_FIELD]).strip()
+    return _FOLD.sub("", text).strip() if "\n" in text or "\r" in text else text
 
 
 def one_line(text: str) -> str:

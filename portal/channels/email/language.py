@@ -43,11 +43,15 @@ def guess_language(label: str, text: str) -> str | None:
     """An ISO 639-1 code from the words of the text, else from Content-Language; None when neither says it."""
     sample = _TAG.sub(" ", text[:_SAMPLE]) if "<" in text[:_SAMPLE] else text[:_SAMPLE]
     words = _WORD.findall(sample.lower())
-    letters = sum(len(word) for word in words)
-    for language, script in _SCRIPTS:
-        if letters and len(script.findall(sample)) > letters * (0.05 if language == "ja" else 0.3):
+    # All of these scripts lie beyond ASCII.
+    letters = 0 if sample.isascii() else sum(len(word) for word in words)
+    for language, script in _SCRIPTS if letters else ():
+        if len(script.findall(sample)) > letters * (0.05 if language == "ja" else 0.3):
             return language
-    counts: Counter[str] = Counter(language for word in words for language in _BY_WORD.get(word, ()))
+    counts: Counter[str] = Counter()
+    for word, count in Counter(words).items():
+        for language in _BY_WORD.get(word, ()):
+            counts[language] += count
     best = counts.most_common(2)
     if best and best[0][1] >= 2 and (len(best) == 1 or best[0][1] > best[1][1]):
         return best[0][0]

@@ -16,6 +16,7 @@ MOST_PARTS = 1_000
 DEEPEST = 40
 
 _GUESSED_BOUNDARY = re.compile(rb"(?:\A|\n)--([^\s-][^\r\n]{0,200}|-[^\r\n]{1,200})\r?\n(?=[A-Za-z-]+:)")
+_DELIMITER_END = re.compile(rb"(--)?[ \t]*\r?(?=\n|\Z)")
 _TYPE = re.compile(r"[\w.+-]+/[\w.+*-]+")
 
 
@@ -159,13 +160,12 @@ def _spans(part: Part) -> list[tuple[int, int]]:
 
 
 def _spans_between(part: Part, boundary: bytes) -> list[tuple[int, int]]:
-    delimiter = re.compile(rb"\n--" + re.escape(boundary) + rb"(--)?[ \t]*\r?(?=\n|\Z)")
     spans: list[tuple[int, int]] = []
     begin = -1
     is_closed = False
-    for found in _delimiters(delimiter, part, boundary):
+    for start, found in _delimiters(part, boundary):
         if begin != -1:
-            spans.append((begin, max(begin, _without_newline(part.raw, found.start()))))
+            spans.append((begin, max(begin, _without_newline(part.raw, start))))
         begin = min(found.end() + 1, part.end)
         if found.group(1):
             is_closed = True
@@ -177,17 +177,23 @@ def _spans_between(part: Part, boundary: bytes) -> list[tuple[int, int]]:
     return spans
 
 
-def _delimiters(delimiter: re.Pattern[bytes], part: Part, boundary: bytes) -> Iterator[re.Match[bytes]]:
+def _delimiters(part: Part, boundary: bytes) -> Iterator[tuple[int, re.Match[bytes]]]:
+    """Where each delimiter begins, and what it ends with."""
     # The newline before a delimiter belongs to it; the first one may stand at the very start of the body.
-    start = part.start
-    if part.raw.startswith(b"--" + boundary, start):
-        first = re.compile(rb"--" + re.escape(boundary) + rb"(--)?[ \t]*\r?(?=\n|\Z)").match(
-            part.raw, start, part.end
-        )
-        if first is not None:
-            yield first
-            start = first.end()
-    yield from delimiter.finditer(part.raw, start, part.end)
+    # Searched for as it stands: every mail has a boundary of its own, and a pattern for each costs more than it finds.
+    opening = b"--" + boundary
+    position = part.start
+    if part.raw.startswith(opening, position):
+        found = _DELIMITER_END.match(part.raw, position + len(opening), part.end)
+        if found is not None:
+            yield position, found
+            position = found.end()
+    opening = b"\n" + opening
+    while (start := part.raw.find(opening, position, part.end)) != -1:
+        found = _DELIMITER_END.match(part.raw, start + len(opening), part.end)
+        position = start + 1 if found is None else found.end()
+        if found is not None:
+            yield start, found
 
 
 def _without_newline(raw: bytes, position: int) -> int:

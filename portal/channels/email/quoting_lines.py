@@ -172,7 +172,7 @@ class _Judge:
     def _attribution_length(self, at: int) -> int:
         """How many lines an attribution that begins here takes; 0 when none does."""
         first = self.lines[at]
-        if attributions.MAY_BEGIN.search(first.words[: marks.LONGEST_LINE]):
+        if attributions.may_begin(first.words[: marks.LONGEST_LINE]):
             joined = ""
             for length, line in enumerate(self.lines[at : at + attributions.MOST_LINES], start=1):
                 if (

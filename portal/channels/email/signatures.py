@@ -48,20 +48,24 @@ def _signature_start(lines: list[Line], begin: int, end: int) -> int:
     """The first line that begins a signature no longer than _LONGEST; `end` when there is none."""
     first = end
     below_count = 0
-    has_footer_words = False
     for at in range(end - 1, begin - 1, -1):
         line = lines[at]
         if line.is_empty:
             continue
         words = line.words[: marks.LONGEST_LINE]
-        is_rule = marks.FOOTER_RULE.match(words) and (below_count <= 2 or has_footer_words)
+        is_rule = marks.FOOTER_RULE.match(words) and (
+            below_count <= 2 or _has_footer_words(lines[at + 1 : end])
+        )
         if not line.is_quoted and (is_rule or (marks.SIGNATURE_START.match(words) and at > 0)):
             first = at
         below_count += 1
-        has_footer_words = has_footer_words or marks.FOOTER_WORDS.search(words) is not None
         if below_count > _LONGEST:
             break
     return first
+
+
+def _has_footer_words(lines: list[Line]) -> bool:
+    return any(marks.FOOTER_WORDS.search(line.words[: marks.LONGEST_LINE]) for line in lines)
 
 
 def _is_trailer(line: Line) -> bool:

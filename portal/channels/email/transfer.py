@@ -3,7 +3,8 @@
 import binascii
 import re
 
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+_NOT_BASE64 = bytes(set(range(256)) - set(_BASE64))
 _CHUNK = re.compile(rb"[A-Za-z0-9+/]+=*")
 _UU_BEGIN = re.compile(rb"(?m)^begin(?:-base64)? [0-7]{3,4} [^\r\n]*\r?\n")
 
@@ -23,7 +24,7 @@ def undo(body: bytes, encoding: str) -> bytes:
 
 def from_base64(body: bytes) -> bytes:
     """Decoded base64; foreign characters are skipped, several padded pieces are joined, a torn end is dropped."""
-    stripped = _NOT_BASE64.sub(b"", body)
+    stripped = body.translate(None, _NOT_BASE64)
     padding = stripped.find(b"=")
     if padding == -1 or not stripped[padding:].strip(b"="):
         return _from_clean_base64(stripped.rstrip(b"="))

@@ -12,6 +12,12 @@ _PREFIXES = (
 _PREFIX = re.compile(
     rf"\s*(?:{_PREFIXES})\s*(?:[\[(]\d{{1,4}}[\])]|\*\d{{1,4}}|\^\d{{1,4}})?\s*[:：]\s*", re.IGNORECASE
 )
+# Those among them that pass a mail on. In some languages one stands for an answer too.
+_FORWARD = re.compile(
+    r"\s*(?:fw|fwd|i|enc|rv|wg|tr|vs|vb|vl|tov|továbbítás|doorst|pd|ynt|ilt|i̇lt|bls|trs|reenv|edasi|"
+    r"πρθ|пересл|转发|轉寄|轉發|転送|전달|הועבר|تحويل|chuyển tiếp)\s*(?:[\[(]\d{1,4}[\])])?\s*[:：]",
+    re.IGNORECASE,
+)
 _NUMBER = re.compile(r"\[\s{0,3}[#＃]\s{0,3}([0-9]{1,18})\s{0,3}\]")
 _LONGEST = 2000
 
@@ -31,6 +37,11 @@ def strip_reply_prefixes(subject: str) -> str:
             rest = rest[found.end() :]
         else:
             return (numbers + rest).strip()
+
+
+def is_forward(subject: str) -> bool:
+    """Whether a subject begins as mail programs mark what they pass on: "Fwd:", "WG:", "TR:", "转发：" …"""
+    return _FORWARD.match(subject[:_LONGEST]) is not None
 
 
 def subject_numbers(subject: str) -> tuple[int, ...]:

@@ -6,12 +6,13 @@ order in which it came, and sees what the ones before it have added. Nothing her
 
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import Select, func, select, text
+from flask_appbuilder.security.sqla.models import User
+from sqlalchemy import Select, func, or_, select, text
 
 from portal import storage
 from portal.channels.email.html import html_to_text, sanitise
@@ -21,7 +22,16 @@ from portal.extensions import db
 from portal.models import Attachment, ChannelAccount, Customer, Delivery, Identity, InboxItem, Message, Ticket
 from portal.models.columns import now
 from portal.rules import lifecycle, routing, threading, tokens
-from portal.services import acknowledging, events, notifications, people, sla, suppression, tickets
+from portal.services import (
+    acknowledging,
+    agent_mail,
+    events,
+    notifications,
+    people,
+    sla,
+    suppression,
+    tickets,
+)
 from portal.services.desk import Desk, read_desk
 from portal.services.replies import snippet_of
 from portal.services.threads import ThreadBook
@@ -59,6 +69,8 @@ class Letter:
     facts: threading.MailFacts
     # What a bounce is about: the delivery, and the ticket of its message.
     bounced: tuple[Delivery, int] | None = None
+    # The one of our people whose address it bears.
+    agent: User | None = None
 
 
 @dataclass
@@ -100,6 +112,7 @@ def _take(items: Sequence[InboxItem], *, may_wait: bool) -> int:
     done = len(free)
     if not letters:
         return done
+    _note_agents(letters)
     keys = _keys()
     book = ThreadBook(desk.own_addresses)
     book.read([letter.facts for letter in letters], keys)
@@ -155,6 +168,15 @@ def _addressed(item: InboxItem, mail: ParsedMail, desk: Desk) -> Letter | None:
     return Letter(item, mail, account, _facts(item, mail, account, desk), bounced)
 
 
+def _note_agents(letters: Sequence[Letter]) -> None:
+    """Which of the mails bear the address of one of our people."""
+    agents = agent_mail.agents_among({_sender(letter.mail) for letter in letters})
+    for letter in letters:
+        letter.agent = agents.get(_sender(letter.mail))
+        if letter.agent is not None:
+            letter.facts = replace(letter.facts, is_from_agent=True)
+
+
 def _account_of(item: InboxItem, mail: ParsedMail, desk: Desk) -> ChannelAccount | None:
     """The account that received it: the one that fetched it, else the first recipient that is ours."""
     if item.account_id is not None:
@@ -190,10 +212,29 @@ def _twins_of(letters: Sequence[Letter]) -> dict[tuple[str, str], int]:
     wanted = {threading.clean_message_id(letter.facts.message_id) for letter in letters} - {""}
     if not wanted:
         return {}
-    found = select(Message.message_id_header, Message.from_address, Message.id).where(
-        Message.message_id_header.in_(wanted), Message.message_id_header != "", Message.direction == "in"
+    found = select(
+        Message.message_id_header,
+        Message.from_address,
+        Message.thread_evidence["brought_by"].astext,
+        Message.id,
+    ).where(
+        Message.message_id_header.in_(wanted),
+        Message.message_id_header != "",
+        or_(Message.direction == "in", Message.thread_evidence.has_key("brought_by")),
     )
-    return {(header, sender): row_id for header, sender, row_id in db.session.execute(found)}
+    twins = {
+        (header, _address_of(brought_by or sender)): row_id
+        for header, sender, brought_by, row_id in db.session.execute(found)
+    }
+    return {
+        **twins,
+        **agent_mail.sent_on(_identity(letter) for letter in letters if letter.agent is not None),
+    }
+
+
+def _identity(letter: Letter) -> tuple[str, str]:
+    """By what a mail is known again: its Message-ID and its sender."""
+    return threading.clean_message_id(letter.facts.message_id), _sender(letter.mail)
 
 
 def _customers_of(letters: Sequence[Letter]) -> dict[str, Customer]:
@@ -252,21 +293,60 @@ def _lock_tickets(work: _Round, ticket_ids: set[int], *, may_wait: bool) -> None
 
 
 def _place(work: _Round, letter: Letter, decision: threading.ThreadDecision) -> None:
-    twin = (threading.clean_message_id(letter.facts.message_id), letter.mail.from_address)
+    twin = _identity(letter)
     if twin[0] and twin in work.twins:
         _note_twin(work, letter, work.twins[twin])
         return
-    ticket, decision, is_new = _ticket_for(work, letter, decision)
-    message = _write_message(work, letter, ticket, decision)
+    ticket = work.tickets.get(decision.ticket_id or 0)
+    judged = _judge_agent(work, letter, decision, ticket)
+    if ticket is not None and judged is not None and judged.outcome in agent_mail.IN_TICKET:
+        message = _write_message(work, letter, ticket, decision)
+        agent_mail.post(ticket, message, judged)
+    else:
+        ticket, message = _place_from_customer(work, letter, decision, judged)
     work.twins[twin] = message.id
-    if letter.bounced is not None and not letter.mail.is_temporary_bounce:
-        _note_bounce(letter.bounced[0], letter.mail, ticket, message)
-    _after_message(work, ticket, message, letter.mail, is_new=is_new)
-    if is_new:
-        acknowledging.acknowledge(ticket, message, letter.mail, work.desk.own_addresses)
     work.book.add(ticket, message)
     work.touched[ticket.id] = ticket
     work.written.append((letter.item, ticket.id, ""))
+
+
+def _judge_agent(
+    work: _Round, letter: Letter, decision: threading.ThreadDecision, ticket: Ticket | None
+) -> agent_mail.Judged | None:
+    if letter.agent is None:
+        return None
+    return agent_mail.judge(
+        letter.agent,
+        letter.mail,
+        decision,
+        ticket=ticket,
+        account=letter.account,
+        own_addresses=work.desk.own_addresses,
+    )
+
+
+def _place_from_customer(
+    work: _Round, letter: Letter, decision: threading.ThreadDecision, judged: agent_mail.Judged | None
+) -> tuple[Ticket, Message]:
+    """In its ticket, or in a new one: as a mail of its sender, or of whoever wrote what a colleague passed on."""
+    passed_on = judged.forwarded if judged is not None else None
+    if passed_on is not None:
+        letter = replace(letter, mail=passed_on.mail)
+        writer = _sender(passed_on.mail)
+        if writer not in work.customers:
+            work.customers[writer] = people.customer_of_address(writer, passed_on.mail.from_name)
+    ticket, decision, is_new = _ticket_for(work, letter, decision)
+    message = _write_message(work, letter, ticket, decision)
+    if judged is not None:
+        agent_mail.note_judgement(message, judged)
+    if letter.bounced is not None and not letter.mail.is_temporary_bounce:
+        _note_bounce(letter.bounced[0], letter.mail, ticket, message)
+    _after_message(work, ticket, message, letter.mail, is_new=is_new)
+    if judged is not None and passed_on is not None:
+        agent_mail.add_remark(ticket, judged.agent, passed_on.remark)
+    elif is_new:
+        acknowledging.acknowledge(ticket, message, letter.mail, work.desk.own_addresses)
+    return ticket, message
 
 
 def _note_twin(work: _Round, letter: Letter, message_id: int) -> None:
@@ -508,7 +588,11 @@ def _note_bounce(delivery: Delivery, mail: ParsedMail, ticket: Ticket, message: 
 
 
 def _sender(mail: ParsedMail) -> str:
-    return people.normalise_address(mail.from_address or "unknown@invalid")[:320]
+    return _address_of(mail.from_address)
+
+
+def _address_of(sender: str) -> str:
+    return people.normalise_address(sender or "unknown@invalid")[:320]
 
 
 def _references(mail: ParsedMail) -> list[str]:

@@ -49,9 +49,9 @@ def send_reply(
     with transaction(ticket):
         _check_answerable(ticket, actor, seen_message_id)
         account = _account_of(ticket)
-        parent = _last_said(ticket.id)
+        parent = last_said(ticket.id)
         message = _outgoing(ticket, actor, clean, account, parent)
-        message.to = _recipients(to) or _default_recipients(ticket, parent)
+        message.to = _recipients(to) or default_recipients(ticket, parent)
         message.cc, message.bcc = _recipients(cc), _recipients(bcc)
         db.session.add(message)
         db.session.flush()
@@ -59,21 +59,36 @@ def send_reply(
         size_bytes = _claim_uploads(message, actor, clean, attachment_keys)
         _check_size(size_bytes, ticket.branch.attachment_limit_mb)
         outbox.owe(message, account, wait_seconds=current_app.config["SETTINGS"].undo_seconds)
-        _take_if_unassigned(ticket, actor)
         template = _note_template(ticket, actor, message, template_id)
-        fact = events.record(
-            "reply_sent",
-            ticket=ticket,
-            actor=actor,
-            message_id=message.id,
-            occurred_at=message.created_at,
-            data={"template_id": template.id if template else None},
-        )
-        is_first = ticket.first_responded_at is None
-        clocks = _after_reply(ticket, message, then_status or _status_of(template), actor)
-        if is_first:
-            fact.data = {**fact.data, **_first_response(ticket, message, clocks)}
+        note_sent(ticket, message, actor, template=template, then_status=then_status)
     return message
+
+
+def note_sent(
+    ticket: Ticket,
+    message: Message,
+    actor: User,
+    *,
+    template: ReplyTemplate | None = None,
+    then_status: str | None = None,
+) -> None:
+    """What an answer does to its ticket: assignee, event, status and clocks. Inside the caller's transaction.
+
+    Raises UserFault where the ticket cannot take the chosen status.
+    """
+    _take_if_unassigned(ticket, actor)
+    fact = events.record(
+        "reply_sent",
+        ticket=ticket,
+        actor=actor,
+        message_id=message.id,
+        occurred_at=message.created_at,
+        data={"template_id": template.id if template else None},
+    )
+    is_first = ticket.first_responded_at is None
+    clocks = _after_reply(ticket, message, then_status or _status_of(template), actor)
+    if is_first:
+        fact.data = {**fact.data, **_first_response(ticket, message, clocks)}
 
 
 def add_note(ticket: Ticket, actor: User, html: str, *, attachment_keys: Sequence[str] = ()) -> Message:
@@ -156,12 +171,13 @@ def _account_of(ticket: Ticket) -> ChannelAccount:
     return account
 
 
-def _last_said(ticket_id: int) -> Message | None:
-    """The newest message that has been said to or by the customer, the customer's own first."""
+def last_said(ticket_id: int, but: int | None = None) -> Message | None:
+    """The newest message that has been said to or by the customer, the customer's own first; never the one `but`."""
     found = (
         select(Message)
         .where(
             Message.ticket_id == ticket_id,
+            Message.id.is_distinct_from(but),
             Message.direction != "note",
             Message.message_id_header != "",
             ~Message.is_bounce,
@@ -185,21 +201,22 @@ def _outgoing(
         from_name=ticket.branch.from_name or ticket.branch.name,
         from_address=account.address,
         subject=subjects.numbered_subject(subject, ticket.number),
-        html=_signed(clean, ticket, actor),
+        html=signed(clean, ticket, actor),
         text=html_to_text(clean),
         in_reply_to_header=parent.message_id_header if parent else "",
-        # RFC 5322 §3.6.4: the parent's references, then the parent.
-        references_headers=_thread_of(parent) if parent else [],
+        references_headers=thread_of(parent) if parent else [],
         delivery_state="queued",
         created_at=now(),
     )
 
 
-def _thread_of(parent: Message) -> list[str]:
+def thread_of(parent: Message) -> list[str]:
+    """The References of an answer to it (RFC 5322 §3.6.4): those of the parent, then the parent."""
     return list(dict.fromkeys([*parent.references_headers, parent.message_id_header]))
 
 
-def _signed(clean: str, ticket: Ticket, actor: User) -> str:
+def signed(clean: str, ticket: Ticket, actor: User) -> str:
+    """The words with the signature of the agent, else of the branch, below."""
     agent = getattr(actor, "agent", None)
     signature = (agent.signature_html if agent else "") or ticket.branch.signature_html
     if not signature.strip():
@@ -221,7 +238,8 @@ def _recipients(addresses: Iterable[str]) -> list[dict[str, str]]:
     return list(people_.values())
 
 
-def _default_recipients(ticket: Ticket, parent: Message | None) -> list[dict[str, str]]:
+def default_recipients(ticket: Ticket, parent: Message | None) -> list[dict[str, str]]:
+    """Where an answer goes when nobody says otherwise: to whoever wrote last. Raises UserFault when nobody is known."""
     if parent is not None and parent.direction == "in":
         answer_to = parent.reply_to or [{"name": parent.from_name, "address": parent.from_address}]
         usable = [person for person in answer_to if "@" in person["address"]]

@@ -5,11 +5,14 @@ servers that add the field remove those that claim their own name (RFC 8601 §5)
 """
 
 import re
+from dataclasses import dataclass
 from typing import Literal
 
 from portal.channels.email.headers import Headers
 
 Authentication = Literal["pass", "fail", "none"]
+# Exchange Online writes the field without the name of the server; this stands for it.
+MICROSOFT = "outlook.com"
 
 _RECEIVED_BY = re.compile(r"\bby\s+([\w.-]{1,253})", re.IGNORECASE)
 _RESULT = re.compile(r"(?<![\w.-])(dmarc|dkim|spf)\s*=\s*([a-z]+)", re.IGNORECASE)
@@ -21,9 +24,26 @@ _COMMENT = re.compile(r"\([^()]{0,1000}\)")
 _NEWEST_HOPS = 4
 
 
-def judge(headers: Headers, from_address: str) -> Authentication:
-    """The verdict of the trusted hop on the From address: `none` where it says nothing that counts."""
-    results = _trusted_results(headers)
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a hop says of the From address, and the name by which it says so (lower case; empty with `none`).
+
+    Where the mail came in by a server that does not remove forged fields, the name proves nothing: what hangs on it
+    must know the server that it trusts.
+    """
+
+    result: Authentication
+    server: str = ""
+
+
+def judge(headers: Headers, from_address: str) -> Verdict:
+    """The verdict of the newest hop that gives one on the From address: `none` where it says nothing that counts."""
+    server, results = _trusted_results(headers)
+    result = _judged(results, from_address)
+    return Verdict(result, server if result != "none" else "")
+
+
+def _judged(results: list[tuple[str, str, str]], from_address: str) -> Authentication:
     domain = from_address.rpartition("@")[2].lower()
     if not results or not domain:
         return "none"
@@ -40,7 +60,7 @@ def judge(headers: Headers, from_address: str) -> Authentication:
     return "fail" if spf & {"fail", "softfail"} and "foreign" not in dkim else "none"
 
 
-def _trusted_results(headers: Headers) -> list[tuple[str, str, str]]:
+def _trusted_results(headers: Headers) -> tuple[str, list[tuple[str, str, str]]]:
     hosts = [
         found.group(1).lower()
         for value in headers.all("received")[:_NEWEST_HOPS]
@@ -56,7 +76,7 @@ def _trusted_results(headers: Headers) -> list[tuple[str, str, str]]:
             break
         server = named
         chosen.append(value)
-    return [result for value in chosen for result in _results(value)]
+    return server or MICROSOFT, [result for value in chosen for result in _results(value)]
 
 
 def _results(value: str) -> list[tuple[str, str, str]]:
@@ -72,7 +92,6 @@ def _results(value: str) -> list[tuple[str, str, str]]:
 
 
 def _is_microsoft(hosts: list[str]) -> bool:
-    # Exchange Online writes the field without the name of the server.
     return any(host.endswith((".outlook.com", ".office365.com")) for host in hosts)
 
 

@@ -137,6 +137,16 @@ def resolve_images(html: str, url_by_content_id: Mapping[str, str], show_remote:
     return _IMAGE.sub(resolved, html)
 
 
+def text_to_html(text: str) -> str:
+    """Plain text as paragraphs, every character of it shown as it is."""
+    blocks = re.split(r"\n\s*\n", text.replace("\r\n", "\n").strip())
+    return "".join(
+        f"<p>{entities.escape(block.strip()).replace(chr(10), '<br>')}</p>"
+        for block in blocks
+        if block.strip()
+    )
+
+
 def html_to_text(html: str) -> str:
     """The words of an HTML text, laid out in lines. Never raises; reads at most LONGEST_TEXT_SOURCE characters."""
     source = storable(html[:LONGEST_TEXT_SOURCE])

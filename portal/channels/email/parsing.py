@@ -45,6 +45,7 @@ class ParsedMail:
     `html` is as it came and unsafe: see `portal.channels.email.html`. `classification_rule` names the rule that
     made it a bounce, an automatic reply, a list mail or a feedback report; empty for ordinary mail.
     `limit_exceeded` says why the mail should go to quarantine; what was read until then is in the other fields.
+    `authentication` is what `authenticated_by`, a server on the mail's way, found out about the From address.
     `defects` are readable remarks on what was broken.
     """
 
@@ -79,6 +80,7 @@ class ParsedMail:
     return_path: str | None = None
     has_null_return_path: bool = False
     authentication: Authentication = "none"
+    authenticated_by: str = ""
     language: str | None = None
     is_signed: bool = False
     is_encrypted: bool = False
@@ -123,6 +125,7 @@ def _parse(raw: bytes) -> ParsedMail:
         unpacked for part in chosen.attachments for unpacked in _with_unpacked(_attachment(part, html))
     )
     return_path = headers.get("return-path")
+    verdict_on_sender = judge(headers, author.address)
     return ParsedMail(
         subject=subject,
         from_address=author.address,
@@ -154,7 +157,8 @@ def _parse(raw: bytes) -> ParsedMail:
         x_loop=headers.text("x-loop"),
         return_path=return_path.strip("<> ") or None,
         has_null_return_path=return_path.replace(" ", "") == "<>",
-        authentication=judge(headers, author.address),
+        authentication=verdict_on_sender.result,
+        authenticated_by=verdict_on_sender.server,
         language=guess_language(headers.get("content-language"), text or html or ""),
         is_signed=_has_type(
             top, "multipart/signed", "application/pkcs7-signature", "application/pgp-signature"

@@ -59,16 +59,6 @@ def text_document(text: str) -> str:
     return document(f'<div class="text">{paragraphs(text)}</div>')
 
 
-def written_html(text: str) -> str:
-    """Plain text from a form without the editor, as the HTML of a message."""
-    blocks = re.split(r"\n\s*\n", text.replace("\r\n", "\n").strip())
-    return "".join(
-        f"<p>{entities.escape(block.strip()).replace(chr(10), '<br>')}</p>"
-        for block in blocks
-        if block.strip()
-    )
-
-
 def file_url(attachment: Attachment) -> str:
     """Where a file is served; the name is only for people."""
     return url_for(

@@ -8,6 +8,7 @@ from flask_ckeditor import upload_fail, upload_success
 from werkzeug.wrappers import Response
 
 from portal import access
+from portal.channels.email.html import text_to_html
 from portal.errors import Conflict, UserFault
 from portal.errors_pages import wants_partial
 from portal.models import Message, Ticket
@@ -148,7 +149,7 @@ def _with_files(draft: Draft) -> Draft:
 
 def _html(words_: str) -> str:
     """What was written, as HTML; the page says whether the editor wrote it or a plain field."""
-    return words_ if request.form.get("format") == "html" else bodies.written_html(words_)
+    return words_ if request.form.get("format") == "html" else text_to_html(words_)
 
 
 def _addresses(text: str) -> list[str]:

@@ -197,7 +197,7 @@ def _letter(ticket: Ticket, said: Said, templates: dict[int | None, str], reader
         if message.has_remote_images
         else "",
         files=files_of(said),
-        why=why(ticket, message) if message.direction == "in" else "",
+        why=why(ticket, message) if message.direction == "in" or message.thread_rule else "",
         raw_url=url_for("console.raw", message_id=message.id) if message.inbox_item_id else "",
         delivery=delivery,
         delivery_tone=tone,
@@ -213,8 +213,8 @@ def _ways_of_showing(message: Message, said: Said) -> dict[str, Any]:
     shown: dict[str, Any] = {"own_html": None, "frame": "", "frame_url": "", "text": Markup("")}
     if body.html_length == 0:
         shown["text"] = bodies.paragraphs(body.text)
-    elif message.direction != "in" and body.html:
-        # Sanitised when it was stored; written at this desk.
+    elif message.direction != "in" and body.html and not message.inbox_item_id:
+        # Sanitised when it was stored; written at this desk, which a colleague's own mail is not.
         shown["own_html"] = Markup(body.html)  # noqa: S704
     elif body.html:
         shown["frame"] = bodies.document(body.html, said.attachments)

@@ -77,6 +77,10 @@ class Message(Model):
     # Why it is here: portal.rules.threading.ThreadDecision.
     thread_rule: Mapped[str] = mapped_column(String(40), default="")
     thread_evidence: Mapped[Json]
+    # The tickets it was moved from by hand, the latest last: answers to it follow it from there.
+    moved_from_ticket_ids: Mapped[list[int]] = mapped_column(
+        ARRAY(BigInteger), default=list, server_default="{}"
+    )
     delivery_state: Mapped[str] = mapped_column(String(16), default="")
     sent_at: Mapped[Timestamp | None]
     created_at: Mapped[Created]

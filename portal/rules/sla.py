@@ -7,6 +7,9 @@ What starts, pauses and stops them:
   it.
 - resolution starts with the ticket, is met when it is resolved or closed, and continues when it is opened
   again.
+- a message that was moved by hand counts in the ticket where it stands now, at the time at which it was said:
+  the ticket it left counts as if it had never come, and where it went a customer's message is owed an answer
+  since it reached us, whatever was answered there before it came.
 Automatic messages, notes and status changes answer nobody. A clock is breached when more than its target has
 elapsed; it then runs on until it is stopped, and the breach stays a fact even when the ticket is finished
 later.
@@ -33,6 +36,8 @@ CLOCK_LABELS: dict[str, str] = {
 _FINISHED = frozenset({"resolved", "closed"})
 _ASIDE = frozenset({"spam", "trash"})
 _ENDED = frozenset({"met", "cancelled"})
+_ANSWERS: frozenset[ClockKind] = frozenset({"first_response", "next_response"})
+_MOVES = frozenset({"messages_moved_away", "messages_moved_here"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +62,16 @@ class TicketEvent:
     - reply_sent: `is_automatic`
     - status_changed: `from`, `to`
     - ticket_merged: this ticket went into another one
+    - messages_moved_away, messages_moved_here: `messages`, each with `id`, `direction`, `at` (ISO 8601, when
+      it was said) and `is_automatic`
+
+    `message_id` is that of the one message that the fact is about.
     """
 
     kind: str
     at: datetime
     data: Mapping[str, Any] = field(default_factory=dict)
+    message_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +176,12 @@ def compute_clocks(
     status changes come last. Events after `now` are ignored. Raises NoWorkingTimeError when the calendar
     never reaches a target.
     """
-    happened = (event for event in events if event.at <= now)
+    happened = sorted(
+        (event for event in events if event.at <= now),
+        key=lambda each: (each.at, each.kind == "status_changed"),
+    )
     ledger = _Ledger(policy)
-    for event in sorted(happened, key=lambda each: (each.at, each.kind == "status_changed")):
+    for event in _where_they_stand(happened):
         ledger.apply(event)
     views = (_view(track, policy, calendar, now) for track in ledger.tracks if track.kind in policy.targets)
     return sorted(views, key=lambda clock: (clock.started_at, CLOCK_KINDS.index(clock.kind), clock.cycle))
@@ -222,6 +235,30 @@ class _Track:
     marks: list[tuple[datetime, _Condition]]
 
 
+def _where_they_stand(events: Sequence[TicketEvent]) -> list[TicketEvent]:
+    """The events without messages that stand in another ticket now, each message that came counted once."""
+    last_moves = {
+        message["id"]: event for event in events if event.kind in _MOVES for message in event.data["messages"]
+    }
+    if not last_moves:
+        return list(events)
+    away = {number for number, event in last_moves.items() if event.kind == "messages_moved_away"}
+    said_here = {event.message_id for event in events if event.kind in ("message_received", "reply_sent")}
+    kept = []
+    for event in events:
+        if event.kind == "messages_moved_here":
+            # One that left and came back is counted where it was said first.
+            came = [
+                message
+                for message in event.data["messages"]
+                if last_moves[message["id"]] is event and message["id"] not in said_here
+            ]
+            kept.append(replace(event, data={**event.data, "messages": came}))
+        elif event.message_id not in away or event.kind not in ("message_received", "reply_sent"):
+            kept.append(event)
+    return kept
+
+
 class _Ledger:
     """The state of the walk over the events; it lives only inside compute_clocks."""
 
@@ -245,6 +282,8 @@ class _Ledger:
             self._reply(event.at)
         elif event.kind == "status_changed":
             self._change_status(event.at, str(event.data["to"]))
+        elif event.kind == "messages_moved_here":
+            self._take(event.data["messages"])
         elif event.kind == "ticket_merged":
             self._merge(event.at)
 
@@ -264,13 +303,29 @@ class _Ledger:
         self._open(at, {"status": self.status})
         if self.has_first_response and "next_response" not in self.live:
             self._start("next_response", at)
+        for kind in _ANSWERS & self.live.keys():
+            began_at, condition = self.live[kind].marks[0]
+            # One that was moved here may have waited for longer than those that stood here.
+            self.live[kind].marks[0] = (min(began_at, at), condition)
 
     def _reply(self, at: datetime) -> None:
         self._open(at, {"opened_by": "agent", "status": self.status})
-        self.has_first_response = True
-        for kind in ("first_response", "next_response"):
-            if kind in self.live:
+        for kind in _ANSWERS & self.live.keys():
+            # One that was moved here may be older than what waits here; that it does not answer.
+            if self.live[kind].marks[0][0] <= at:
                 self._end(kind, at, _Condition("met", "Answered"))
+        self.has_first_response = "first_response" not in self.live
+
+    def _take(self, messages: Iterable[Mapping[str, Any]]) -> None:
+        """Messages that were moved here, in the order in which they were said."""
+        for message in sorted(messages, key=lambda each: (str(each["at"]), int(each["id"]))):
+            said_at = datetime.fromisoformat(message["at"])
+            if message["is_automatic"]:
+                continue
+            if message["direction"] == "in":
+                self._receive(said_at)
+            elif message["direction"] == "out":
+                self._reply(said_at)
 
     def _change_status(self, at: datetime, status: str) -> None:
         self.status = status
@@ -293,7 +348,8 @@ class _Ledger:
         self.live[kind] = track
 
     def _end(self, kind: ClockKind, at: datetime, condition: _Condition) -> None:
-        self.live.pop(kind).marks.append((at, condition))
+        track = self.live.pop(kind)
+        track.marks = [*(mark for mark in track.marks if mark[0] <= at), (at, condition)]
 
     def _condition(self, kind: ClockKind) -> _Condition:
         name = label(self.status)

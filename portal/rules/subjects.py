@@ -57,5 +57,11 @@ def subject_number(subject: str) -> int | None:
 
 def numbered_subject(subject: str, number: int) -> str:
     """The subject of a reply: `Re: Where is my parcel? [#10482]`, with one prefix and one number."""
-    bare = " ".join(_NUMBER.sub(" ", strip_reply_prefixes(subject)).split())
-    return f"Re: {strip_reply_prefixes(bare)} [#{number}]" if bare else f"Re: [#{number}]"
+    bare = bare_subject(subject)
+    return f"Re: {bare} [#{number}]" if bare else f"Re: [#{number}]"
+
+
+def bare_subject(subject: str) -> str:
+    """The subject without reply prefixes and numbers of ours: `Re: Hello [#7]` becomes `Hello`."""
+    without_number = " ".join(_NUMBER.sub(" ", strip_reply_prefixes(subject)).split())
+    return strip_reply_prefixes(without_number)

@@ -16,6 +16,7 @@ from portal.rules.subjects import strip_reply_prefixes, subject_number, subject_
 
 __all__ = [
     "MailFacts",
+    "Place",
     "ThreadDecision",
     "ThreadLookup",
     "TicketPeople",
@@ -66,6 +67,14 @@ class TicketPeople:
     participants: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a message stands now, and the tickets that it was moved from by hand."""
+
+    ticket_id: int
+    moved_from: tuple[int, ...] = ()
+
+
 class ThreadLookup(Protocol):
     """What the decision asks of the database: one query per call, whatever the number of ids.
 
@@ -75,11 +84,11 @@ class ThreadLookup(Protocol):
     def survivors(self, ticket_ids: Collection[int]) -> Mapping[int, int]:
         """Per ticket that exists, the ticket it was merged into in the end, or itself."""
 
-    def tickets_of_messages(self, message_ids: Collection[int]) -> Mapping[int, int]:
-        """Per message of ours, by its row's id, the ticket it stands in now."""
+    def places_of_messages(self, message_ids: Collection[int]) -> Mapping[int, Place]:
+        """Per message of ours, by its row's id, where it stands now."""
 
-    def tickets_of_headers(self, message_ids: Collection[str]) -> Mapping[str, Sequence[int]]:
-        """Per Message-ID that a stored message carries, its tickets, newest first."""
+    def places_of_headers(self, message_ids: Collection[str]) -> Mapping[str, Sequence[Place]]:
+        """Per Message-ID that stored messages carry, where they stand now, newest first."""
 
     def tickets_of_ancestors(self, message_ids: Collection[str]) -> Mapping[str, Sequence[int]]:
         """Per Message-ID that stored messages name as ancestor, their tickets, newest first."""
@@ -118,13 +127,14 @@ def decide_thread(facts: MailFacts, lookup: ThreadLookup, keys: Sequence[bytes])
 
     Rules in order: `signed_address`, `our_message_id`, `known_message_id`, `shared_ancestor`,
     `subject_number`, `attached_message`, else `new`. The last two never count when authentication failed.
-    `keys` are the signing keys, newest first.
+    What the first two find gives way to `moved_message`: when the message that is answered directly was moved
+    by hand from that very ticket, the answer follows it. `keys` are the signing keys, newest first.
     """
     passed_over: list[Evidence] = []
     ancestors = _ancestors(facts)
+    signed = _by_signed_address(facts, lookup, keys) or _by_our_message_id(ancestors, lookup, keys)
     decision = (
-        _by_signed_address(facts, lookup, keys)
-        or _by_our_message_id(ancestors, lookup, keys)
+        (signed and _followed(signed, ancestors, lookup, keys))
         or _by_known_message_id(facts, ancestors, lookup, passed_over)
         or _by_shared_ancestor(facts, ancestors, lookup, passed_over)
         or _by_subject_number(facts, lookup, passed_over)
@@ -181,23 +191,73 @@ def _by_our_message_id(
     )
 
 
+def _followed(
+    signed: ThreadDecision, ancestors: Sequence[str], lookup: ThreadLookup, keys: Sequence[bytes]
+) -> ThreadDecision:
+    """The decision, or the ticket to which the answered message was moved by hand from the decided one.
+
+    What we signed says in which ticket the thread once was; the hand of an agent has said since where it belongs.
+    """
+    message_id, places = _answered(ancestors, lookup, keys)
+    moved = [place for place in places if place.moved_from]
+    if not moved:
+        return signed
+    named = {each for place in moved for each in (place.ticket_id, *place.moved_from)}
+    survivors = lookup.survivors(frozenset(named))
+    for place in moved:
+        ticket_id = survivors.get(place.ticket_id)
+        origin = next((each for each in place.moved_from if survivors.get(each) == signed.ticket_id), None)
+        if ticket_id in (None, signed.ticket_id) or origin is None:
+            continue
+        evidence: Evidence = {
+            "message_id": message_id,
+            "moved_from": origin,
+            "instead_of": signed.rule,
+            **{name: value for name, value in signed.evidence.items() if name == "address"},
+        }
+        reason = (
+            "It answers a message that was moved here by hand, from the ticket that it would have gone to."
+        )
+        return ThreadDecision(ticket_id, "moved_message", reason, evidence)
+    return signed
+
+
+def _answered(
+    ancestors: Sequence[str], lookup: ThreadLookup, keys: Sequence[bytes]
+) -> tuple[str, Sequence[Place]]:
+    """The nearest ancestor that we have, and where it stands: what the mail answers directly."""
+    if not ancestors:
+        return "", ()
+    signed = {value: tokens.read_message_id(keys, value) for value in ancestors}
+    ours = {number for number in signed.values() if number is not None}
+    of_messages = lookup.places_of_messages(ours) if ours else {}
+    of_headers = lookup.places_of_headers(ancestors)
+    for value in ancestors:
+        number = signed[value]
+        if number is not None and number in of_messages:
+            return value, (of_messages[number],)
+        if of_headers.get(value):
+            return value, of_headers[value]
+    return "", ()
+
+
 def _signed_matches(
     message_ids: Sequence[str], lookup: ThreadLookup, keys: Sequence[bytes]
 ) -> tuple[_Match, ...]:
     signed = {value: tokens.read_message_id(keys, value) for value in message_ids}
     ours = {value: number for value, number in signed.items() if number is not None}
-    tickets = lookup.tickets_of_messages(frozenset(ours.values())) if ours else {}
+    places = lookup.places_of_messages(frozenset(ours.values())) if ours else {}
     return tuple(
-        _Match(tickets[number], {"message_id": value, "our_message": number})
+        _Match(places[number].ticket_id, {"message_id": value, "our_message": number})
         for value, number in ours.items()
-        if number in tickets
+        if number in places
     )
 
 
 def _by_known_message_id(
     facts: MailFacts, ancestors: Sequence[str], lookup: ThreadLookup, passed_over: list[Evidence]
 ) -> ThreadDecision | None:
-    matches = _header_matches(ancestors, lookup.tickets_of_headers(ancestors) if ancestors else {})
+    matches = _header_matches(ancestors, _tickets_of_headers(ancestors, lookup))
 
     def objection(people: TicketPeople) -> str | None:
         is_elsewhere = None not in (facts.branch_id, people.branch_id) and facts.branch_id != people.branch_id
@@ -251,7 +311,7 @@ def _by_attached_message(
         return None
     matches = (
         *_signed_matches(attached, lookup, keys),
-        *_header_matches(attached, lookup.tickets_of_headers(attached)),
+        *_header_matches(attached, _tickets_of_headers(attached, lookup)),
     )
 
     def objection(people: TicketPeople) -> str | None:
@@ -267,6 +327,11 @@ def _by_attached_message(
 
 class _Objection(Protocol):
     def __call__(self, people: TicketPeople, /) -> str | None: ...
+
+
+def _tickets_of_headers(message_ids: Sequence[str], lookup: ThreadLookup) -> Mapping[str, Sequence[int]]:
+    places = lookup.places_of_headers(message_ids) if message_ids else {}
+    return {value: tuple(place.ticket_id for place in found) for value, found in places.items()}
 
 
 def _header_matches(wanted: Sequence[str], found: Mapping[str, Sequence[int]]) -> tuple[_Match, ...]:

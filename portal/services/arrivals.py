@@ -289,7 +289,10 @@ def _lock_tickets(work: _Round, ticket_ids: set[int], *, may_wait: bool) -> None
         .with_for_update(skip_locked=not may_wait, of=Ticket)
         .execution_options(populate_existing=True)
     )
-    work.tickets.update({ticket.id: ticket for ticket in db.session.scalars(found)})
+    # One that was merged since the look-up is left for the next round, which finds where it leads.
+    work.tickets.update(
+        {ticket.id: ticket for ticket in db.session.scalars(found) if ticket.merged_into_id is None}
+    )
 
 
 def _place(work: _Round, letter: Letter, decision: threading.ThreadDecision) -> None:

@@ -32,6 +32,9 @@ KINDS: Mapping[str, int] = {
     "type_changed": 1,
     "tags_changed": 1,
     "branch_changed": 1,
+    "messages_moved_away": 1,
+    "messages_moved_here": 1,
+    "ticket_merged": 1,
     "ticket_escalated": 1,
     "escalation_acknowledged": 1,
     "escalation_handed_back": 1,
@@ -104,12 +107,12 @@ def of_ticket(ticket_id: int, kinds: Sequence[str] | None = None) -> list[Event]
 
 
 def facts_of_tickets(tickets: Sequence[Ticket], kinds: Sequence[str]) -> dict[int, list[Any]]:
-    """Kind, moment and data of these tickets' facts, by ticket id, in the order in which they happened."""
+    """Kind, moment, data and message of these tickets' facts, by ticket id, in the order in which they happened."""
     found: dict[int, list[Any]] = {ticket.id: [] for ticket in tickets}
     if not found:
         return found
     told = (
-        select(Event.ticket_id, Event.kind, Event.occurred_at, Event.data)
+        select(Event.ticket_id, Event.kind, Event.occurred_at, Event.data, Event.message_id)
         .where(
             Event.ticket_id.in_(found),
             Event.kind.in_(kinds),

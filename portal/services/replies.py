@@ -95,6 +95,7 @@ def add_note(ticket: Ticket, actor: User, html: str, *, attachment_keys: Sequenc
     """Write something that only colleagues see. Commits. Raises UserFault when it is empty."""
     clean = _checked_html(html, attachment_keys)
     with transaction(ticket):
+        tickets.check_not_merged(ticket)
         note = Message(
             ticket_id=ticket.id,
             direction="note",
@@ -149,8 +150,7 @@ def _checked_html(html: str, attachment_keys: Sequence[str]) -> str:
 
 
 def _check_answerable(ticket: Ticket, actor: User, seen_message_id: int | None) -> None:
-    if ticket.merged_into_id is not None:
-        raise Conflict("This ticket was merged into another one. Your text is kept; answer there.")
+    tickets.check_not_merged(ticket)
     if ticket.status in ("spam", "trash"):
         raise UserFault(f"This ticket is in {lifecycle.label(ticket.status)}. Restore it before you answer.")
     if seen_message_id is None:

@@ -16,7 +16,15 @@ from portal.rules import sla as rules
 from portal.services import events
 from portal.services.transaction import transaction
 
-CLOCK_EVENTS = ("ticket_opened", "message_received", "reply_sent", "status_changed", "ticket_merged")
+CLOCK_EVENTS = (
+    "ticket_opened",
+    "message_received",
+    "reply_sent",
+    "status_changed",
+    "messages_moved_away",
+    "messages_moved_here",
+    "ticket_merged",
+)
 
 
 @dataclass(frozen=True)
@@ -96,7 +104,10 @@ def _compute_all(tickets: Sequence[Ticket], at: datetime) -> dict[int, list[rule
     views = {}
     for ticket in tickets:
         policy = db.session.get(SlaPolicy, ticket.policy_id) if ticket.policy_id else None
-        told = [rules.TicketEvent(fact.kind, fact.occurred_at, fact.data) for fact in facts[ticket.id]]
+        told = [
+            rules.TicketEvent(fact.kind, fact.occurred_at, fact.data, fact.message_id)
+            for fact in facts[ticket.id]
+        ]
         views[ticket.id] = _computed(told, policy, calendars[ticket.branch_id], at)
     return views
 
@@ -185,6 +196,9 @@ def _parsed_calendar(windows: list[Any], holidays: list[Any], time_zone: str) ->
 
 def _write(ticket: Ticket, row: Clock, view: rules.ClockView, at: datetime) -> None:
     was_stopped = row.stopped_at is not None
+    if row.started_at is not None and row.started_at < view.started_at:
+        # Of an earlier wait, whose message was moved to another ticket.
+        row.warned_at, row.breached_at, was_stopped = None, None, False
     row.policy_id = ticket.policy_id
     row.state, row.target_seconds, row.elapsed_seconds = view.state, view.target_seconds, view.elapsed_seconds
     row.started_at, row.stopped_at = view.started_at, view.stopped_at

@@ -1,13 +1,14 @@
 """What `portal.rules.threading` asks of the database, asked once for a whole batch of mails."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, TypeVar
 
 from sqlalchemy import text
 
 from portal.extensions import db
 from portal.models import Message, Ticket
-from portal.rules.threading import MailFacts, TicketPeople, decide_thread
+from portal.rules.threading import MailFacts, Place, TicketPeople, decide_thread
 
 # Strangers' mail may name ids that thousands of messages share; the newest few settle the question.
 MOST_MESSAGES = 50
@@ -26,11 +27,13 @@ _SURVIVORS = text(
     SELECT DISTINCT ON (origin) origin, id FROM chain ORDER BY origin, depth DESC
     """
 )
-_OF_MESSAGES = text("SELECT id, ticket_id FROM message WHERE id = ANY(:wanted)")
+_OF_MESSAGES = text("SELECT id, ticket_id, moved_from_ticket_ids FROM message WHERE id = ANY(:wanted)")
 _OF_HEADERS = text(
     """
-    SELECT wanted, found.ticket_id FROM unnest(CAST(:wanted AS text[])) AS wanted CROSS JOIN LATERAL (
-        SELECT ticket_id FROM message WHERE message_id_header = wanted AND message_id_header <> ''
+    SELECT wanted, found.ticket_id, found.moved_from_ticket_ids
+    FROM unnest(CAST(:wanted AS text[])) AS wanted CROSS JOIN LATERAL (
+        SELECT ticket_id, moved_from_ticket_ids FROM message
+        WHERE message_id_header = wanted AND message_id_header <> ''
         ORDER BY created_at DESC, id DESC LIMIT :most
     ) AS found
     """
@@ -50,7 +53,10 @@ _PEOPLE = text(
     SELECT ticket.id, ticket.branch_id,
         ARRAY(
             SELECT identity.address FROM identity
-            WHERE identity.customer_id = ticket.customer_id AND identity.kind = 'email'
+            WHERE identity.kind = 'email' AND identity.customer_id IN (
+                SELECT ticket.customer_id
+                UNION ALL SELECT merged.customer_id FROM ticket AS merged WHERE merged.merged_into_id = ticket.id
+            )
         ) AS customer,
         ARRAY(
             SELECT DISTINCT lower(address) FROM (
@@ -67,6 +73,7 @@ _PEOPLE = text(
 )
 
 _Key = TypeVar("_Key", int, str)
+_Found = TypeVar("_Found", int, Place)
 
 
 class ThreadBook:
@@ -77,8 +84,8 @@ class ThreadBook:
 
     def __init__(self, own_addresses: frozenset[str]) -> None:
         self._own_addresses = own_addresses
-        self._messages: dict[int, int] = {}
-        self._headers: dict[str, list[int]] = {}
+        self._messages: dict[int, Place] = {}
+        self._headers: dict[str, list[Place]] = {}
         self._ancestors: dict[str, list[int]] = {}
         self._numbers: dict[int, int] = {}
         self._survivors: dict[int, int] = {}
@@ -89,12 +96,14 @@ class ThreadBook:
         asked = _Asked()
         for facts in mails:
             decide_thread(facts, asked, keys)
-        self._messages = dict(_pairs(_OF_MESSAGES, asked.message_rows))
-        self._headers = _grouped(_pairs(_OF_HEADERS, asked.headers, most=MOST_MESSAGES))
+        self._messages = dict(_places(_OF_MESSAGES, asked.message_rows))
+        self._headers = _grouped(_places(_OF_HEADERS, asked.headers, most=MOST_MESSAGES))
         self._ancestors = _grouped(_pairs(_OF_ANCESTORS, asked.ancestors, most=MOST_MESSAGES))
         self._numbers = dict(_pairs(_OF_NUMBERS, asked.numbers))
-        named = {*asked.tickets, *self._messages.values(), *self._numbers.values()}
-        named.update(*self._headers.values(), *self._ancestors.values())
+        named = {*asked.tickets, *self._numbers.values()}
+        named.update(*self._ancestors.values())
+        for place in chain(self._messages.values(), *self._headers.values()):
+            named.update((place.ticket_id, *place.moved_from))
         self._survivors = dict(_pairs(_SURVIVORS, named, depth=MERGE_DEPTH))
         self._read_people(set(self._survivors.values()))
 
@@ -109,17 +118,17 @@ class ThreadBook:
             known.participants | self._participants(address.lower() for address in named),
         )
         if message.message_id_header:
-            _put_first(self._headers, message.message_id_header, ticket.id)
+            _put_first(self._headers, message.message_id_header, Place(ticket.id))
         for reference in message.references_headers:
             _put_first(self._ancestors, reference, ticket.id)
 
     def survivors(self, ticket_ids: Collection[int]) -> Mapping[int, int]:
         return _known(self._survivors, ticket_ids)
 
-    def tickets_of_messages(self, message_ids: Collection[int]) -> Mapping[int, int]:
+    def places_of_messages(self, message_ids: Collection[int]) -> Mapping[int, Place]:
         return _known(self._messages, message_ids)
 
-    def tickets_of_headers(self, message_ids: Collection[str]) -> Mapping[str, Sequence[int]]:
+    def places_of_headers(self, message_ids: Collection[str]) -> Mapping[str, Sequence[Place]]:
         return _known(self._headers, message_ids)
 
     def tickets_of_ancestors(self, message_ids: Collection[str]) -> Mapping[str, Sequence[int]]:
@@ -156,10 +165,10 @@ class _Asked:
     def survivors(self, ticket_ids: Collection[int]) -> Mapping[int, int]:
         return _remembered(self.tickets, ticket_ids)
 
-    def tickets_of_messages(self, message_ids: Collection[int]) -> Mapping[int, int]:
+    def places_of_messages(self, message_ids: Collection[int]) -> Mapping[int, Place]:
         return _remembered(self.message_rows, message_ids)
 
-    def tickets_of_headers(self, message_ids: Collection[str]) -> Mapping[str, Sequence[int]]:
+    def places_of_headers(self, message_ids: Collection[str]) -> Mapping[str, Sequence[Place]]:
         return _remembered(self.headers, message_ids)
 
     def tickets_of_ancestors(self, message_ids: Collection[str]) -> Mapping[str, Sequence[int]]:
@@ -188,17 +197,24 @@ def _pairs(statement: Any, wanted: Collection[Any], **more: int) -> list[tuple[A
     return [(key, value) for key, value in rows]
 
 
-def _grouped(pairs: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
-    grouped: dict[str, list[int]] = {}
-    for key, ticket_id in pairs:
-        tickets = grouped.setdefault(key, [])
-        if ticket_id not in tickets:
-            tickets.append(ticket_id)
+def _places(statement: Any, wanted: Collection[Any], **more: int) -> list[tuple[Any, Place]]:
+    if not wanted:
+        return []
+    rows = db.session.execute(statement, {"wanted": sorted(wanted), **more})
+    return [(key, Place(ticket_id, tuple(moved_from))) for key, ticket_id, moved_from in rows]
+
+
+def _grouped(pairs: Iterable[tuple[str, _Found]]) -> dict[str, list[_Found]]:
+    grouped: dict[str, list[_Found]] = {}
+    for key, value in pairs:
+        found = grouped.setdefault(key, [])
+        if value not in found:
+            found.append(value)
     return grouped
 
 
-def _put_first(grouped: dict[str, list[int]], key: str, ticket_id: int) -> None:
-    tickets = grouped.setdefault(key, [])
-    if ticket_id in tickets:
-        tickets.remove(ticket_id)
-    tickets.insert(0, ticket_id)
+def _put_first(grouped: dict[str, list[_Found]], key: str, value: _Found) -> None:
+    found = grouped.setdefault(key, [])
+    if value in found:
+        found.remove(value)
+    found.insert(0, value)

@@ -9,7 +9,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import access
-from portal.errors import UserFault
+from portal.errors import Conflict, UserFault
 from portal.extensions import db
 from portal.models import Branch, Customer, SlaPolicy, Tag, Ticket
 from portal.models.branch import PRIORITIES
@@ -87,6 +87,7 @@ def open_ticket(
 def set_status(ticket: Ticket, status: str, actor: User | None) -> None:
     """Move the ticket to a status. Commits. Raises UserFault where the life of a ticket has no such step."""
     with transaction(ticket):
+        check_not_merged(ticket)
         decision = lifecycle.check_transition(ticket.status, status)
         if not decision.allowed:
             raise UserFault(decision.reason)
@@ -174,6 +175,7 @@ def move_to_branch(ticket: Ticket, branch: Branch, actor: User | None) -> None:
     if not branch.is_active:
         raise UserFault(f"{branch} takes no tickets at present. Choose another branch.")
     with transaction(ticket):
+        check_not_merged(ticket)
         before, before_name = ticket.branch_id, ticket.branch.name
         escalation.end_all(ticket, actor, how="handed_back")
         # The branch that loses the ticket hears of it as well.
@@ -256,6 +258,22 @@ def close_resolved() -> int:
         closed += len(due)
         if len(due) < CLOSE_BATCH:
             return closed
+
+
+def check_not_merged(ticket: Ticket) -> None:
+    """Raise Conflict for a ticket that has gone into another one: nothing may happen to it any more."""
+    if ticket.merged_into_id is not None:
+        into = number_of(ticket.merged_into_id)
+        raise Conflict(f"#{ticket.number} was merged into #{into}. Nothing was changed; go on there.")
+
+
+def number_of(ticket_id: int) -> int:
+    """The number that people use for the ticket of that id."""
+    # Also of one beyond the person's reach: the number alone tells nothing of what is in it.
+    number: int = db.session.execute(
+        select(Ticket.number).where(Ticket.id == ticket_id).execution_options(is_unscoped=True)
+    ).scalar_one()
+    return number
 
 
 def _tags_named(names: Iterable[str]) -> list[Tag]:

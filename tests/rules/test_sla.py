@@ -425,3 +425,97 @@ def test_a_breach_once_seen_is_seen_ever_after(
         if clock.state == "breached":
             assert after[clock.kind, clock.cycle].state == "breached"
             assert after[clock.kind, clock.cycle].due_at == clock.due_at
+
+
+def moved(kind: str, minutes: float, *messages: tuple[int, str, float]) -> TicketEvent:
+    """A move at a moment: of messages by their id, direction, and when they were said."""
+    told = [
+        {"id": number, "direction": direction, "at": at(said).isoformat(), "is_automatic": False}
+        for number, direction, said in messages
+    ]
+    return TicketEvent(kind, at(minutes), {"messages": told})
+
+
+def said(kind: str, minutes: float, message_id: int) -> TicketEvent:
+    return TicketEvent(kind, at(minutes), {}, message_id)
+
+
+ANSWERED = [*opened(), event("reply_sent", 10)]
+
+
+def test_a_message_that_was_moved_away_is_owed_no_answer() -> None:
+    events = [*ANSWERED, said("message_received", 20, 7)]
+    assert clocks(events, 60)[NEXT].state == "running"
+    assert NEXT not in clocks([*events, moved("messages_moved_away", 50, (7, "in", 20))], 60)
+
+
+def test_another_message_that_waits_here_still_does() -> None:
+    events = [*ANSWERED, said("message_received", 20, 7), said("message_received", 30, 8)]
+    found = clocks([*events, moved("messages_moved_away", 50, (7, "in", 20))], 60)[NEXT]
+    assert (found.state, found.started_at) == ("running", at(30))
+
+
+def test_a_reply_that_was_moved_away_answered_nobody() -> None:
+    events = [*opened(), said("reply_sent", 10, 7)]
+    assert clocks(events, 70)[FIRST].state == "met"
+    found = clocks([*events, moved("messages_moved_away", 30, (7, "out", 10))], 70)[FIRST]
+    assert (found.state, found.elapsed_seconds) == ("breached", 70 * 60)
+
+
+def test_a_message_that_was_moved_here_waits_since_it_was_said_whatever_was_answered_meanwhile() -> None:
+    events = [*opened(), event("reply_sent", 30), moved("messages_moved_here", 50, (7, "in", 20))]
+    found = clocks(events, 60)[NEXT]
+    assert (found.state, found.started_at, found.elapsed_seconds) == ("running", at(20), 40 * 60)
+
+
+def test_the_longest_wait_counts_when_one_more_message_is_moved_here() -> None:
+    waiting = [*ANSWERED, event("message_received", 30)]
+    found = clocks([*waiting, moved("messages_moved_here", 50, (7, "in", 20))], 60)
+    assert found[NEXT].started_at == at(20)
+    assert ("next_response", 2) not in found
+    younger = clocks([*waiting, moved("messages_moved_here", 50, (7, "in", 40))], 60)
+    assert younger[NEXT].started_at == at(30)
+
+
+def test_a_message_and_its_answer_that_are_moved_together_owe_nothing() -> None:
+    events = [*ANSWERED, moved("messages_moved_here", 50, (8, "out", 40), (7, "in", 20))]
+    found = clocks(events, 60)[NEXT]
+    assert (found.state, found.started_at, found.stopped_at) == ("met", at(20), at(40))
+
+
+def test_an_answer_that_is_moved_here_meets_what_it_came_after_and_no_more() -> None:
+    met = clocks([*opened(), moved("messages_moved_here", 50, (7, "out", 20))], 60)[FIRST]
+    assert (met.state, met.stopped_at, met.elapsed_seconds) == ("met", at(20), 1200)
+    older = clocks([*opened(30), moved("messages_moved_here", 50, (7, "out", 20))], 60)[FIRST]
+    assert older.state == "running"
+
+
+def test_what_happened_between_an_answer_and_its_move_does_not_count() -> None:
+    events = [*opened(), status(30, "pending"), moved("messages_moved_here", 50, (7, "out", 20))]
+    pausing = policy_from_minutes(60, 120, 480, paused_statuses={"first_response": ["pending"]})
+    found = clocks(events, 60, pausing)[FIRST]
+    assert (found.state, found.stopped_at, len(found.intervals)) == ("met", at(20), 1)
+
+
+def test_there_and_back_again_changes_no_clock() -> None:
+    events = [*ANSWERED, said("message_received", 20, 7)]
+    there = moved("messages_moved_away", 30, (7, "in", 20))
+    back = moved("messages_moved_here", 40, (7, "in", 20))
+    assert clocks([*events, there, back], 60) == clocks(events, 60)
+    assert NEXT not in clocks([*events, there, back, moved("messages_moved_away", 50, (7, "in", 20))], 60)
+
+
+def test_a_message_that_came_and_went_on_leaves_no_trace() -> None:
+    came, went = (
+        moved("messages_moved_here", 30, (7, "in", 20)),
+        moved("messages_moved_away", 40, (7, "in", 20)),
+    )
+    assert clocks([*ANSWERED, came], 60)[NEXT].state == "running"
+    assert clocks([*ANSWERED, came, went], 60) == clocks(ANSWERED, 60)
+
+
+def test_automatic_mail_and_notes_that_are_moved_start_and_answer_nothing() -> None:
+    note = moved("messages_moved_here", 50, (7, "note", 20))
+    automatic = moved("messages_moved_here", 50, (8, "in", 20))
+    automatic.data["messages"][0]["is_automatic"] = True
+    assert clocks([*ANSWERED, note, automatic], 60) == clocks(ANSWERED, 60)

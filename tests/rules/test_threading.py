@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.rules import tokens
-from portal.rules.threading import MailFacts, ThreadDecision, TicketPeople, clean_message_id, decide_thread
+from portal.rules.threading import (
+    MailFacts,
+    Place,
+    ThreadDecision,
+    TicketPeople,
+    clean_message_id,
+    decide_thread,
+)
 
 KEY = b"k" * 32
 NORTH, SOUTH = 1, 2
@@ -32,6 +39,8 @@ class Desk:
     messages: dict[int, int] = field(default_factory=dict)
     headers: dict[str, list[int]] = field(default_factory=dict)
     ancestors: dict[str, list[int]] = field(default_factory=dict)
+    # Per message, by row or Message-ID, the tickets it was moved from.
+    moved: dict[int | str, tuple[int, ...]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
     def survivors(self, ticket_ids: Collection[int]) -> Mapping[int, int]:
@@ -39,13 +48,21 @@ class Desk:
         known = {each: each for each in ticket_ids if each in self.tickets}
         return {each: self.merged.get(each, each) for each in known}
 
-    def tickets_of_messages(self, message_ids: Collection[int]) -> Mapping[int, int]:
+    def places_of_messages(self, message_ids: Collection[int]) -> Mapping[int, Place]:
         self.asked.append("messages")
-        return {each: self.messages[each] for each in message_ids if each in self.messages}
+        return {
+            each: Place(self.messages[each], self.moved.get(each, ()))
+            for each in message_ids
+            if each in self.messages
+        }
 
-    def tickets_of_headers(self, message_ids: Collection[str]) -> Mapping[str, Sequence[int]]:
+    def places_of_headers(self, message_ids: Collection[str]) -> Mapping[str, Sequence[Place]]:
         self.asked.append("headers")
-        return {each: self.headers[each] for each in message_ids if each in self.headers}
+        return {
+            each: [Place(ticket_id, self.moved.get(each, ())) for ticket_id in self.headers[each]]
+            for each in message_ids
+            if each in self.headers
+        }
 
     def tickets_of_ancestors(self, message_ids: Collection[str]) -> Mapping[str, Sequence[int]]:
         self.asked.append("ancestors")
@@ -140,6 +157,10 @@ def test_in_reply_to_counts_before_references() -> None:
 def test_strong_evidence_asks_no_more_than_it_needs() -> None:
     lookup = desk()
     decide(replace(MAIL, recipients=(signed_address(1),), references=(our_id(502),)), lookup)
+    # Where the answered message stands is asked as well: it may have been moved.
+    assert lookup.asked == ["survivors", "messages", "headers"]
+    lookup = desk()
+    decide(replace(MAIL, recipients=(signed_address(1),)), lookup)
     assert lookup.asked == ["survivors"]
 
 

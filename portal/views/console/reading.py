@@ -162,7 +162,7 @@ def standing_of(found: Found, facts: list[Fact], at: datetime) -> Standing:
     calendar = sla.calendar_of(ticket.branch_id)
     clocks: list[sla_rules.ClockView] = []
     if policy is not None:
-        happened = [sla_rules.TicketEvent(fact.kind, fact.at, fact.data) for fact in facts]
+        happened = [sla_rules.TicketEvent(fact.kind, fact.at, fact.data, fact.message_id) for fact in facts]
         clocks = sla_rules.compute_clocks(happened, sla.policy_rule(policy), calendar, at)
     path = escalation_rules.escalation_path(escalation.facts_of(ticket), clocks, calendar)
     return Standing(tuple(clocks), path, str(policy) if policy else "")

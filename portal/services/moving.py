@@ -1,0 +1,320 @@
+"""Messages into the ticket where they belong: moved, split off, or a whole ticket merged into another one.
+
+A message takes its files and deliveries with it and keeps the decision that first placed it. What it means for the
+clocks is told by one fact in the ledger of each ticket: portal.rules.sla. Answers follow: portal.rules.threading.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from flask_appbuilder.security.sqla.models import User
+from sqlalchemy import false, func, or_, select, update
+from sqlalchemy.orm import undefer
+
+from portal import access
+from portal.channels.email.html import html_to_text
+from portal.errors import Conflict, UserFault
+from portal.extensions import db
+from portal.models import Branch, InboxItem, Message, Ticket
+from portal.models.columns import now
+from portal.rules import lifecycle, subjects
+from portal.services import events, notifications, people, sla, tickets
+from portal.services.replies import snippet_of
+from portal.services.transaction import transaction
+
+LONGEST_SUBJECT = 500
+
+
+def move_message(message: Message, to_ticket: Ticket, actor: User) -> None:
+    """Put one message into another ticket; later answers to it follow. Commits.
+
+    Raises NotFound or Forbidden where the person may not change both tickets, UserFault where the message cannot go
+    there or would leave nothing behind, Conflict when someone else moved it meanwhile.
+    """
+    from_ticket = _ticket_of(message, actor)
+    access.access_ticket(actor, to_ticket.id, for_change=True)
+    if to_ticket.id == from_ticket.id:
+        raise UserFault(f"This message stands in #{to_ticket.number} already.")
+    with transaction(*_in_order([from_ticket, to_ticket])):
+        _check_takes(to_ticket)
+        moved = _checked(message, from_ticket, [message])
+        _move(moved, from_ticket, to_ticket, actor, how="moved")
+
+
+def split_off(message: Message, actor: User, *, with_later: bool = False) -> Ticket:
+    """A new ticket of the same branch made of a customer's message, and of what came after it if wanted. Commits.
+
+    It belongs to the sender of the message and follows the old ticket; its clocks run since the message reached us.
+    Raises as move_message does.
+    """
+    from_ticket = _ticket_of(message, actor)
+    if message.direction != "in":
+        raise UserFault("Only what a customer wrote can become a ticket of its own.")
+    with transaction(from_ticket):
+        later = _later_than(message) if with_later else []
+        moved = _checked(message, from_ticket, [message, *later])
+        branch = db.session.get_one(Branch, from_ticket.branch_id)
+        new_ticket = tickets.open_ticket(
+            subject=_subject_of(message, from_ticket),
+            branch=branch,
+            customer=people.customer_of_address(message.from_address, message.from_name)
+            if message.from_address
+            else from_ticket.customer,
+            channel_kind=message.channel_kind,
+            account_id=message.account_id or from_ticket.account_id,
+            route={
+                "rule": "split_off",
+                "reason": f"It was split off from #{from_ticket.number} by {actor}.",
+                "evidence": {"from": from_ticket.number},
+            },
+            follows_id=from_ticket.id,
+            language=from_ticket.language,
+            opened_at=message.created_at,
+        )
+        _move(moved, from_ticket, new_ticket, actor, how="split_off")
+    return new_ticket
+
+
+def merge(merged: Sequence[Ticket], into: Ticket, actor: User) -> None:
+    """Make these tickets part of another: it has their messages, and their numbers and answers lead to it. Commits.
+
+    What was merged into one of them before leads there as well, so that nothing ever leads on twice. Raises NotFound
+    or Forbidden where the person may not change all of them, UserFault where it makes no sense.
+    """
+    for ticket in (*merged, into):
+        access.access_ticket(actor, ticket.id, for_change=True)
+    if any(ticket.id == into.id for ticket in merged):
+        raise UserFault("A ticket cannot be merged into itself. Choose another one.")
+    with transaction(*_in_order([*merged, into])):
+        _check_takes(into)
+        for ticket in merged:
+            tickets.check_not_merged(ticket)
+            _merge_one(ticket, into, actor)
+
+
+def way_back(message: Message) -> int | None:
+    """The id of the ticket that the message was moved from last, if it stands in another one now."""
+    origins = [each for each in message.moved_from_ticket_ids if each != message.ticket_id]
+    return origins[-1] if origins else None
+
+
+def is_only_message(message: Message) -> bool:
+    """Whether its ticket would have nothing to say without it. Reads only."""
+    return not _is_anything_left(message.ticket_id, [message.id])
+
+
+def _ticket_of(message: Message, actor: User) -> Ticket:
+    access.access_message(actor, message.id, for_change=True)
+    return access.access_ticket(actor, message.ticket_id, for_change=True)
+
+
+def _in_order(wanted: Iterable[Ticket]) -> list[Ticket]:
+    """Two people who move between the same tickets lock them in the same order."""
+    return sorted({ticket.id: ticket for ticket in wanted}.values(), key=lambda ticket: ticket.id)
+
+
+def _check_takes(ticket: Ticket) -> None:
+    tickets.check_not_merged(ticket)
+    if ticket.status in ("spam", "trash"):
+        raise UserFault(
+            f"#{ticket.number} is in {lifecycle.label(ticket.status)}. Restore it first, or choose another ticket."
+        )
+
+
+def _checked(message: Message, from_ticket: Ticket, moved: list[Message]) -> list[Message]:
+    """The messages, locked, if they are still where the person saw them and leave something behind."""
+    db.session.refresh(message, with_for_update={"of": Message})
+    if message.ticket_id != from_ticket.id:
+        number = tickets.number_of(message.ticket_id)
+        raise Conflict(f"Meanwhile a colleague moved this message to #{number}. Nothing was changed.")
+    if not _is_anything_left(from_ticket.id, [each.id for each in moved]):
+        raise UserFault(
+            f"That would leave nothing in #{from_ticket.number}. Merge the whole ticket into the other one instead."
+        )
+    return moved
+
+
+def _is_anything_left(ticket_id: int, without: Sequence[int]) -> bool:
+    """Whether anybody has said something else in the ticket; notes and automatic mail say nothing."""
+    said = select(Message.id).where(
+        Message.ticket_id == ticket_id,
+        Message.id.not_in(without),
+        Message.direction != "note",
+        ~Message.is_automatic,
+    )
+    return db.session.scalar(said.limit(1)) is not None
+
+
+def _later_than(message: Message) -> list[Message]:
+    is_later = or_(
+        Message.created_at > message.created_at,
+        (Message.created_at == message.created_at) & (Message.id > message.id),
+    )
+    found = select(Message).where(Message.ticket_id == message.ticket_id, is_later)
+    return list(
+        db.session.scalars(found.order_by(Message.created_at, Message.id).with_for_update(of=Message))
+    )
+
+
+def _subject_of(message: Message, from_ticket: Ticket) -> str:
+    """The message's own subject, without the number of the ticket that it leaves."""
+    bare = subjects.bare_subject(message.subject or from_ticket.subject)
+    return bare[:LONGEST_SUBJECT] or "(no subject)"
+
+
+def _move(moved: Sequence[Message], from_ticket: Ticket, to_ticket: Ticket, actor: User, *, how: str) -> None:
+    """Messages from one ticket to the other, with the facts, figures, status and clocks of both."""
+    _place(moved, from_ticket, to_ticket, actor, how=how)
+    told = [_told(message) for message in moved]
+    only_id = moved[0].id if len(moved) == 1 else None
+    _recount(from_ticket)
+    _recount(to_ticket)
+    _wake(to_ticket, moved, actor)
+    for kind, ticket, other in (
+        ("messages_moved_away", from_ticket, to_ticket),
+        ("messages_moved_here", to_ticket, from_ticket),
+    ):
+        events.record(
+            kind,
+            ticket=ticket,
+            actor=actor,
+            message_id=only_id,
+            data={"how": how, "ticket": other.id, "number": other.number, "messages": told},
+        )
+    sla.refresh_all([from_ticket, to_ticket])
+    events.announce(from_ticket)
+    events.announce(to_ticket)
+
+
+def _merge_one(ticket: Ticket, into: Ticket, actor: User) -> None:
+    found = select(Message).where(Message.ticket_id == ticket.id).order_by(Message.created_at, Message.id)
+    moved = list(db.session.scalars(found.with_for_update(of=Message)))
+    _place(moved, ticket, into, actor, how="merged")
+    db.session.execute(
+        update(Ticket)
+        .where(Ticket.merged_into_id == ticket.id)
+        .values(merged_into_id=into.id)
+        .execution_options(synchronize_session=False)
+    )
+    ticket.merged_into_id = into.id
+    # First the merge, which ends the clocks: being closed by it is no success.
+    events.record(
+        "ticket_merged",
+        ticket=ticket,
+        actor=actor,
+        data={"ticket": into.id, "number": into.number, "message_count": len(moved)},
+    )
+    tickets.change_status(ticket, "closed", actor, rule="merged")
+    _recount(ticket)
+    _recount(into)
+    _wake(into, moved, actor)
+    events.record(
+        "messages_moved_here",
+        ticket=into,
+        actor=actor,
+        data={
+            "how": "merged",
+            "ticket": ticket.id,
+            "number": ticket.number,
+            "messages": [_told(message) for message in moved],
+        },
+    )
+    sla.refresh_all([ticket, into])
+    events.announce(ticket)
+    events.announce(into)
+
+
+def _place(
+    moved: Sequence[Message], from_ticket: Ticket, to_ticket: Ticket, actor: User, *, how: str
+) -> None:
+    note = {
+        "how": how,
+        "from": from_ticket.number,
+        "to": to_ticket.number,
+        "by": str(actor),
+        "at": now().isoformat(),
+    }
+    for message in moved:
+        message.ticket_id = to_ticket.id
+        earlier = message.thread_evidence.get("moved_by_hand", [])
+        message.thread_evidence = {**message.thread_evidence, "moved_by_hand": [*earlier, note]}
+        if how != "merged":
+            others = [each for each in message.moved_from_ticket_ids if each != from_ticket.id]
+            message.moved_from_ticket_ids = [*others, from_ticket.id]
+    item_ids = [message.inbox_item_id for message in moved if message.inbox_item_id is not None]
+    if item_ids:
+        db.session.execute(update(InboxItem).where(InboxItem.id.in_(item_ids)).values(ticket_id=to_ticket.id))
+    db.session.flush()
+    for message in moved:
+        db.session.expire(message, ["ticket"])
+
+
+def _told(message: Message) -> dict[str, Any]:
+    """What the ledger keeps of a moved message: enough for the clocks."""
+    return {
+        "id": message.id,
+        "direction": message.direction,
+        "at": message.created_at.isoformat(),
+        "is_automatic": message.is_automatic or message.is_auto_reply or message.is_bounce,
+    }
+
+
+def _recount(ticket: Ticket) -> None:
+    """Counter, newest words and times of the ticket, from the messages that it has now."""
+    by_customer = (Message.direction == "in") & ~Message.is_auto_reply & ~Message.is_bounce
+    is_answer = (Message.direction == "out") & ~Message.is_automatic & (Message.delivery_state != "cancelled")
+    since = ticket.unread_since
+    is_unread = (Message.direction == "in") & (Message.created_at >= since) if since is not None else false()
+    counted = db.session.execute(
+        select(
+            func.count(),
+            func.max(Message.created_at).filter(by_customer),
+            func.min(Message.created_at).filter(is_answer),
+            func.min(Message.created_at).filter(is_unread),
+        ).where(Message.ticket_id == ticket.id)
+    ).one()
+    (
+        ticket.message_count,
+        ticket.last_customer_message_at,
+        ticket.first_responded_at,
+        ticket.unread_since,
+    ) = counted
+    newest = db.session.scalar(
+        select(Message)
+        .where(Message.ticket_id == ticket.id, or_(Message.direction == "in", is_answer))
+        .order_by(Message.created_at.desc(), Message.id.desc())
+        .limit(1)
+        .options(undefer(Message.text), undefer(Message.html))
+    )
+    ticket.snippet = snippet_of(newest.text or html_to_text(newest.html)) if newest is not None else ""
+    ticket.is_last_message_ours = newest is not None and newest.direction == "out"
+
+
+def _wake(ticket: Ticket, moved: Sequence[Message], actor: User) -> None:
+    """What a customer's words bring to the ticket they come to: it is unread and open, and its agent is told."""
+    said = [
+        message for message in moved if message.direction != "note" and not _told(message)["is_automatic"]
+    ]
+    words = [message for message in said if message.direction == "in"]
+    if not words:
+        return
+    if ticket.assignee_id != actor.id:
+        ticket.unread_since = min(filter(None, [ticket.unread_since, words[0].created_at]))
+    if said[-1].direction == "in":
+        branch = db.session.get_one(Branch, ticket.branch_id)
+        after = lifecycle.status_after_customer_message(
+            ticket.status, ticket.closed_at, now(), branch.reopen_window_days
+        )
+        # Whoever moves something to a closed ticket has decided that the matter goes on there.
+        status = "open" if after.is_follow_up else after.status
+        tickets.change_status(ticket, status, actor, rule="message_moved_here")
+    elif ticket.status == "new":
+        tickets.change_status(ticket, "pending", actor, rule="answered")
+    if ticket.assignee_id not in (None, actor.id):
+        notifications.notify(
+            ticket.assignee_id,
+            "answered",
+            f"{actor} moved a customer's message to #{ticket.number} {ticket.subject}",
+            ticket=ticket,
+            fact_key=f"moved-{words[0].id}-{ticket.id}-{ticket.revision}",
+        )

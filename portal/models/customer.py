@@ -1,6 +1,6 @@
 """The people who write to us, and their addresses."""
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.extensions import Model
@@ -54,6 +54,8 @@ class Identity(Model):
     # After a hard bounce nothing automatic goes there until someone clears it.
     suppressed_at: Mapped[Timestamp | None]
     suppressed_reason: Mapped[str] = mapped_column(default="")
+    # Whether pictures from elsewhere in this sender's mail are loaded without asking.
+    shows_pictures: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[Created]
 
     customer: Mapped[Customer] = relationship(back_populates="identities")

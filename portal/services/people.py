@@ -1,11 +1,13 @@
 """Customers and their addresses."""
 
+from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from portal.extensions import db
 from portal.models import Customer, Identity
-from portal.services.transaction import affected
+from portal.services import audit
+from portal.services.transaction import affected, transaction
 
 
 def normalise_address(address: str) -> str:
@@ -45,6 +47,14 @@ def address_of(customer: Customer) -> str:
     """The e-mail address to answer the customer at; "" when there is none."""
     found = select(Identity.address).where(Identity.customer_id == customer.id, Identity.kind == "email")
     return db.session.scalar(found.order_by(Identity.id).limit(1)) or ""
+
+
+def show_pictures(identity: Identity, actor: User) -> None:
+    """From now on load the pictures that this sender's mails show from elsewhere, for everyone. Commits."""
+    with transaction(identity):
+        if not identity.shows_pictures:
+            identity.shows_pictures = True
+            audit.record_change(identity, "changed", actor, {"shows_pictures": {"from": False, "to": True}})
 
 
 def _find(address: str) -> Customer | None:

@@ -293,3 +293,62 @@ def test_the_same_parts_stand_in_the_page_and_in_its_updates(make: Factory, logi
     assert marks
     assert re.findall(r'id="(message-\d+)" data-mark="(\w+)"', parts) == marks
     assert set(re.findall(r'data-part="(\w+)"', parts)) == {"head", "timeline", "side"}
+
+
+REMOTE = '<p>Look</p><img data-remote-src="https://pictures.test/a.png" alt="">'
+
+
+def test_pictures_of_a_trusted_sender_are_shown_without_asking(make: Factory, login) -> None:
+    branch = make.branch()
+    customer = make.customer(address="zoe@customer.test")
+    found = make.ticket(branch, customer)
+    mails = [
+        make.message(found, html=REMOTE, has_remote_images=True, from_address=address)
+        for address in ("Zoe@customer.test", "bob@elsewhere.test")
+    ]
+    client = login(make.agent(branch=branch))
+    before = client.get(f"/tickets/{found.number}").get_data(as_text=True)
+    assert before.count("Show pictures") == 2
+    # Only the ticket's customer can be trusted from here.
+    assert before.count("Always of") == 1
+
+    answer = client.post(f"/messages/{mails[0].id}/trust-pictures", follow_redirects=True)
+    page = answer.get_data(as_text=True)
+    assert page.count("Show pictures") == 1
+    assert f'src="/messages/{mails[0].id}/body?pictures=1"' in page
+    assert client.post(f"/messages/{mails[1].id}/trust-pictures").status_code == 404
+
+
+def test_an_auditor_cannot_trust_pictures(make: Factory, login) -> None:
+    found = make.ticket(customer=make.customer(address="zoe@customer.test"))
+    message = make.message(found, html=REMOTE, has_remote_images=True, from_address="zoe@customer.test")
+    client = login(make.agent(role="Auditor"))
+
+    assert "Always of" not in client.get(f"/tickets/{found.number}").get_data(as_text=True)
+    assert client.post(f"/messages/{message.id}/trust-pictures").status_code == 403
+
+
+def test_an_invitation_is_shown_as_an_event(make: Factory, login) -> None:
+    branch = make.branch()
+    message = make.message(make.ticket(branch))
+    calendar = (
+        b"BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nSUMMARY:Repair <b>now</b>\r\n"
+        b"DTSTART:20240705T120000Z\r\nDTEND:20240705T130000Z\r\nLOCATION:Hall 3\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    )
+    for name in ("", "invite.ics"):
+        attach(message, calendar, content_type="text/calendar", name=name, public_key=f"{name:k<32}")
+    page = login(make.agent(branch=branch)).get(f"/tickets/{message.ticket.number}").get_data(as_text=True)
+
+    assert page.count('class="event-card') == 1
+    assert "Repair &lt;b&gt;now&lt;/b&gt;" in page
+    assert "Fri 5 July 2024" in page
+    assert "Hall 3" in page
+
+
+def test_an_encrypted_mail_says_so(make: Factory, login) -> None:
+    branch = make.branch()
+    message = make.message(make.ticket(branch))
+    attach(message, b"Version: 1", content_type="application/pgp-encrypted")
+    page = login(make.agent(branch=branch)).get(f"/tickets/{message.ticket.number}").get_data(as_text=True)
+
+    assert "Encrypted with PGP" in page

@@ -9,9 +9,10 @@ from portal.errors import NotFound, UserFault
 from portal.errors_pages import wants_partial
 from portal.extensions import db
 from portal.models import Branch, Escalation, Ticket, User
-from portal.services import assignment, escalation, tickets
+from portal.services import assignment, escalation, people, tickets
 from portal.views.console.blueprint import ID, blueprint, person
 from portal.views.console.filters import LARGEST_SMALL_ID
+from portal.views.console.timeline import sender_of
 
 MOST_TAGS = 30
 
@@ -131,6 +132,17 @@ def _escalation(number: int, escalation_id: int) -> Escalation:
 def _number_in(text: str) -> int | None:
     is_number = text.isascii() and text.isdigit() and len(text) < 11
     return int(text) if is_number and int(text) <= LARGEST_SMALL_ID else None
+
+
+@blueprint.post(f"/messages/<{ID}:message_id>/trust-pictures")
+def trust_pictures(message_id: int) -> Any:
+    """Load the pictures of this sender's mails from now on, here and for everyone."""
+    message = access.access_message(person(), message_id, for_change=True)
+    sender = sender_of(message.ticket, message)
+    if sender is None:
+        raise NotFound("This sender is nobody that pictures could be shown of.")
+    people.show_pictures(sender, person())
+    return _done(message.ticket.number, f"Pictures of {sender.address} are shown from now on.")
 
 
 def _done(number: int, says: str) -> Any:

@@ -139,7 +139,9 @@ def older_entries(user: User, number: int, before: int) -> str:
     border = access.access_message(user, before)
     thread = reading.thread_of(found, before=before)
     timeline = timeline_of(found, thread, reading.facts_of(found), words.reader(), until=border.created_at)
-    return render_template("console/_older.html", ticket=found, timeline=timeline)
+    return render_template(
+        "console/_older.html", ticket=found, timeline=timeline, may_change=may_change(user)
+    )
 
 
 def new_draft(found: Ticket, thread: reading.Thread, seen: int) -> Draft:

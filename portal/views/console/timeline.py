@@ -10,8 +10,10 @@ from typing import Any
 from flask import current_app, url_for
 from markupsafe import Markup
 
-from portal.models import Message, Ticket
+from portal.models import Identity, Message, Ticket
+from portal.services import people
 from portal.views.console import bodies, facts, words
+from portal.views.console.enclosed import EventCard, events_in, seal_of
 from portal.views.console.facts import Line
 from portal.views.console.reading import TEXT_LETTERS, Fact, Said, Standing, Thread
 from portal.views.console.words import Reader
@@ -58,6 +60,10 @@ class Letter:
     whole_url: str
     quote_url: str
     pictures_url: str
+    trust_url: str
+    sender: str
+    events: tuple[EventCard, ...]
+    seal: str
     files: tuple[File, ...]
     why: str
     raw_url: str
@@ -179,7 +185,9 @@ def _letter(ticket: Ticket, said: Said, templates: dict[int | None, str], reader
     delivery, tone = (
         _DELIVERY.get(message.delivery_state, ("", "")) if message.direction == "out" else ("", "")
     )
-    shown_in = _ways_of_showing(message, said)
+    sender = sender_of(ticket, message) if message.has_remote_images else None
+    shows_pictures = sender is not None and sender.shows_pictures
+    shown_in = _ways_of_showing(message, said, shows_pictures=shows_pictures)
     return Letter(
         key=f"message-{message.id}",
         direction=message.direction,
@@ -193,9 +201,11 @@ def _letter(ticket: Ticket, said: Said, templates: dict[int | None, str], reader
         is_cut=body.html_length == 0 and body.text_length > TEXT_LETTERS,
         whole_url=url_for("console.body", message_id=message.id),
         quote_url=url_for("console.body", message_id=message.id, part="quoted") if body.has_quote else "",
-        pictures_url=url_for("console.body", message_id=message.id, pictures=1)
-        if message.has_remote_images
-        else "",
+        pictures_url=_pictures_url(message) if message.has_remote_images and not shows_pictures else "",
+        trust_url=url_for("console.trust_pictures", message_id=message.id) if sender is not None else "",
+        sender=message.from_address,
+        events=events_in(said.attachments, reader),
+        seal=seal_of(said.attachments),
         files=files_of(said),
         why=why(ticket, message) if message.direction == "in" or message.thread_rule else "",
         raw_url=url_for("console.raw", message_id=message.id) if message.inbox_item_id else "",
@@ -207,7 +217,19 @@ def _letter(ticket: Ticket, said: Said, templates: dict[int | None, str], reader
     )
 
 
-def _ways_of_showing(message: Message, said: Said) -> dict[str, Any]:
+def sender_of(ticket: Ticket, message: Message) -> Identity | None:
+    """The address of the ticket's customer that the message came from; None when it came from somebody else."""
+    address = people.normalise_address(message.from_address)
+    if message.direction != "in":
+        return None
+    return next((one for one in ticket.customer.identities if one.address == address), None)
+
+
+def _pictures_url(message: Message) -> str:
+    return url_for("console.body", message_id=message.id, pictures=1)
+
+
+def _ways_of_showing(message: Message, said: Said, *, shows_pictures: bool) -> dict[str, Any]:
     """Our own words stand in the page, a customer's HTML in a frame, plain text as text."""
     body = said.body
     shown: dict[str, Any] = {"own_html": None, "frame": "", "frame_url": "", "text": Markup("")}
@@ -216,6 +238,9 @@ def _ways_of_showing(message: Message, said: Said) -> dict[str, Any]:
     elif message.direction != "in" and body.html and not message.inbox_item_id:
         # Sanitised when it was stored; written at this desk, which a colleague's own mail is not.
         shown["own_html"] = Markup(body.html)  # noqa: S704
+    elif message.has_remote_images and shows_pictures:
+        # Only a document of its own may load what is elsewhere.
+        shown["frame_url"] = _pictures_url(message)
     elif body.html:
         shown["frame"] = bodies.document(body.html, said.attachments)
     else:

@@ -1,7 +1,7 @@
 """Times, people and states in the words of the page."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from flask import g
@@ -64,6 +64,10 @@ class Reader:
         else:
             day = f"{local.day} {local:%b}" + (f" {local.year}" if local.year != today.year else "")
         return f"{day} {local:%H:%M}"
+
+    def day(self, day: date) -> str:
+        """Fri 5 July 2024: a day that may lie anywhere in time."""
+        return f"{day:%a} {day.day} {day:%B %Y}"
 
     def exactly(self, moment: datetime) -> str:
         """23 November 2026, 09:12:05 GMT: what a short time shows on hover."""

@@ -170,7 +170,14 @@ class _Batch:
 
 def _fetch_batch(account: ChannelAccount, began_at: datetime) -> _Batch:
     count = 0
+    is_resumed = False
     accept = _accept_for(account.id)
+
+    def kept(source_keys: list[str]) -> dict[str, int]:
+        nonlocal is_resumed
+        sizes = _kept_sizes(source_keys)
+        is_resumed = is_resumed or bool(sizes)
+        return sizes
 
     def counted(mail: imap.FetchedMail) -> None:
         nonlocal count
@@ -178,7 +185,7 @@ def _fetch_batch(account: ChannelAccount, began_at: datetime) -> _Batch:
         count += 1
 
     try:
-        cursor = imap.fetch_new(settings_of(account), _cursor_of(account), counted, limit=BATCH)
+        cursor = imap.fetch_new(settings_of(account), _cursor_of(account), counted, limit=BATCH, kept=kept)
     except (imap.ImapTrouble, Permanent, Retryable) as error:
         db.session.rollback()
         _note_trouble(account, error)
@@ -188,7 +195,9 @@ def _fetch_batch(account: ChannelAccount, began_at: datetime) -> _Batch:
         account.fetched_at, account.last_error = now(), ""
         account.login_failure_count, account.login_failed_at = 0, None
         # A full batch means that more is waiting; what was rung for meanwhile may have come too late for this one.
-        is_more = count >= BATCH or (account.rung_at is not None and account.rung_at >= began_at)
+        is_more = (
+            is_resumed or count >= BATCH or (account.rung_at is not None and account.rung_at >= began_at)
+        )
         account.next_fetch_at = now() if is_more else now() + INTERVAL
     return _Batch(count, is_more)
 
@@ -209,6 +218,11 @@ def _accept_for(account_id: int) -> Callable[[imap.FetchedMail], None]:
         )
 
     return accept
+
+
+def _kept_sizes(source_keys: list[str]) -> dict[str, int]:
+    kept = select(InboxItem.source_key, InboxItem.size_bytes).where(InboxItem.source_key.in_(source_keys))
+    return {row.source_key: row.size_bytes for row in db.session.execute(kept)}
 
 
 def _unknown(source_keys: list[str]) -> set[str]:

@@ -6,12 +6,12 @@ had been taken before is recognised later by its Message-ID.
 """
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from imapclient import IMAPClient
 from imapclient.exceptions import CapabilityError, IMAPClientAbortError, IMAPClientError, LoginError
@@ -29,6 +29,7 @@ _TOLD_AT_ONCE = 50
 _KEYS_AT_ONCE = 500
 # Of an oversized mail this much of its headers is taken.
 _LONGEST_HEADERS = 256 * 1024
+_Answer = TypeVar("_Answer")
 
 
 class ImapTrouble(ChannelTrouble):
@@ -75,10 +76,23 @@ class FetchedMail:
     cursor: Cursor  # what has been read when this mail has been accepted
 
 
+def _nothing_kept(_source_keys: list[str]) -> dict[str, int]:
+    return {}
+
+
 def fetch_new(
-    settings: ImapSettings, cursor: Cursor, accept: Callable[[FetchedMail], object], limit: int = 500
+    settings: ImapSettings,
+    cursor: Cursor,
+    accept: Callable[[FetchedMail], object],
+    limit: int = 500,
+    *,
+    kept: Callable[[list[str]], Mapping[str, int]] = _nothing_kept,
 ) -> Cursor:
     """Hand up to `limit` mails beyond the cursor to `accept`, oldest first; the cursor after the last of them.
+
+    `kept` is given source keys, some hundreds at a time, and returns the sizes in bytes of those that are here
+    already, from a call that broke off. The server is told of these, and none of them is fetched again: even over a
+    connection that always breaks after a few mails, each call comes further than the one before.
 
     One mail is in memory at a time. The server is told (the post action) only of mails for which `accept` has
     returned, and so has committed: fifty at a time, because some servers read the whole folder anew after each
@@ -91,13 +105,14 @@ def fetch_new(
         if cursor.uid_validity != folder.uid_validity:
             cursor = Cursor(folder.uid_validity, 0)
         with _telling(client, settings) as accepted:
-            for uid, size_bytes, received_at in islice(_waiting(client, folder, cursor.last_uid + 1), limit):
-                reached = replace(cursor, last_uid=uid)
-                mail = _fetched(client, settings, reached, size_bytes, received_at)
-                if mail is not None:
+            waiting = _waiting(client, settings, folder, cursor.last_uid + 1, kept)
+            for uid, size_bytes, received_at, is_kept in islice(waiting, limit):
+                cursor = replace(cursor, last_uid=uid)
+                if is_kept:
+                    accepted(uid)
+                elif mail := _fetched(client, settings, cursor, size_bytes, received_at):
                     _hand_over(accept, mail)
-                    accepted(mail)
-                cursor = reached
+                    accepted(uid, mail.problem)
     return cursor
 
 
@@ -123,7 +138,7 @@ def fetch_missing(
                 mail = _fetched(client, settings, Cursor(folder.uid_validity, uid), size_bytes, received_at)
                 if mail is not None:
                     _hand_over(accept, mail)
-                    accepted(mail)
+                    accepted(uid, mail.problem)
                     taken += 1
     return taken
 
@@ -281,11 +296,32 @@ def _make_move_folder(client: IMAPClient, settings: ImapSettings) -> None:
 
 
 def _waiting(
-    client: IMAPClient, folder: _Folder, first_uid: int
-) -> Iterator[tuple[int, int, datetime | None]]:
-    """Numbers from `first_uid` on with size and date, ascending. Only a window of them is known at a time."""
+    client: IMAPClient,
+    settings: ImapSettings,
+    folder: _Folder,
+    first_uid: int,
+    kept: Callable[[list[str]], Mapping[str, int]],
+) -> Iterator[tuple[int, int, datetime | None, bool]]:
+    """Numbers from `first_uid` on with size, date, and whether the mail is here whole, ascending.
+
+    Only a window of them is known at a time.
+    """
     for uids in _windows(client, folder, first_uid):
-        yield from _measured(client, uids)
+        for start in range(0, len(uids), _SIZES_AT_ONCE):
+            keys = {
+                uid: _source_key(settings, Cursor(folder.uid_validity, uid))
+                for uid in uids[start : start + _SIZES_AT_ONCE]
+            }
+            kept_sizes = _asked(kept, list(keys.values()))
+            for uid, size_bytes, received_at in _measured(client, list(keys)):
+                yield uid, size_bytes, received_at, kept_sizes.get(keys[uid]) == size_bytes
+
+
+def _asked(ask: Callable[[list[str]], _Answer], source_keys: list[str]) -> _Answer:
+    try:
+        return ask(source_keys)
+    except Exception as error:
+        raise _CallerFailed(error) from error
 
 
 def _measured(client: IMAPClient, uids: list[int]) -> Iterator[tuple[int, int, datetime | None]]:
@@ -308,10 +344,7 @@ def _missing(
         for start in range(0, len(uids), _KEYS_AT_ONCE):
             chunk = uids[start : start + _KEYS_AT_ONCE]
             keys = {_source_key(settings, Cursor(folder.uid_validity, uid)): uid for uid in chunk}
-            try:
-                missing = sorted(keys[key] for key in unknown(list(keys)))
-            except Exception as error:
-                raise _CallerFailed(error) from error
+            missing = sorted(keys[key] for key in _asked(unknown, list(keys)))
             yield from _measured(client, missing)
 
 
@@ -383,8 +416,8 @@ def _hand_over(accept: Callable[[FetchedMail], object], mail: FetchedMail) -> No
 
 
 @contextlib.contextmanager
-def _telling(client: IMAPClient, settings: ImapSettings) -> Iterator[Callable[[FetchedMail], None]]:
-    """Collects accepted mails and tells the server of them, in batches and at the end, also after a failing accept."""
+def _telling(client: IMAPClient, settings: ImapSettings) -> Iterator[Callable[..., None]]:
+    """Collects the numbers of accepted mails, and tells the server in batches, at the end, and when accept fails."""
     untold: list[int] = []
 
     def tell() -> None:
@@ -392,9 +425,9 @@ def _telling(client: IMAPClient, settings: ImapSettings) -> Iterator[Callable[[F
         if uids:
             _finish(client, settings, list(uids))
 
-    def accepted(mail: FetchedMail) -> None:
-        if settings.post_action != "delete" or not mail.problem:
-            untold.append(mail.cursor.last_uid)
+    def accepted(uid: int, problem: str = "") -> None:
+        if settings.post_action != "delete" or not problem:
+            untold.append(uid)
         if len(untold) >= _TOLD_AT_ONCE:
             tell()
 

@@ -196,9 +196,9 @@ def _parsed_calendar(windows: list[Any], holidays: list[Any], time_zone: str) ->
 
 def _write(ticket: Ticket, row: Clock, view: rules.ClockView, at: datetime) -> None:
     was_stopped = row.stopped_at is not None
-    if row.started_at is not None and row.started_at < view.started_at:
-        # Of an earlier wait, whose message was moved to another ticket.
-        row.warned_at, row.breached_at, was_stopped = None, None, False
+    if row.started_at is not None and row.started_at < view.started_at and not view.is_breached:
+        # It was of an earlier wait, whose message was moved to another ticket.
+        row.warned_at = row.breached_at = None
     row.policy_id = ticket.policy_id
     row.state, row.target_seconds, row.elapsed_seconds = view.state, view.target_seconds, view.elapsed_seconds
     row.started_at, row.stopped_at = view.started_at, view.stopped_at

@@ -178,6 +178,31 @@ def test_moved_there_and_back_everything_is_as_before(desk: Desk) -> None:
     assert moving.way_back(second) == other.id
 
 
+def test_a_breach_is_told_once_however_often_a_message_goes_to_and_fro(desk: Desk) -> None:
+    long_ago = now() - timedelta(hours=3)
+    first = desk.receive(1, at=long_ago)
+    second = desk.receive(2, at=long_ago + timedelta(minutes=5), In_Reply_To=id_of(1))
+    other = desk.receive(3, at=long_ago + timedelta(minutes=10)).ticket
+    for to in (other, first.ticket, other):
+        moving.move_message(second, to, desk.ann)
+    for ticket in (first.ticket, other):
+        told = [event.data["clock"] for event in events.of_ticket(ticket.id) if event.kind == "sla_breached"]
+        assert told == ["first_response"]
+
+
+def test_a_later_wait_in_the_place_of_a_moved_one_can_still_be_late(desk: Desk) -> None:
+    first, _second, other = two_matters(desk)
+    old = first.ticket
+    desk.answer(old)
+    third = desk.receive(4, In_Reply_To=id_of(1))
+    row = db.session.scalars(select(Clock).filter_by(ticket_id=old.id, kind="next_response")).one()
+    row.breached_at = row.warned_at = now()
+    fourth = desk.receive(5, In_Reply_To=id_of(1), at=now() + timedelta(milliseconds=1))
+    moving.move_message(third, other, desk.ann)
+    assert (row.state, row.started_at) == ("running", fourth.created_at)
+    assert (row.breached_at, row.warned_at) == (None, None), "the sweep looks at it again"
+
+
 def test_the_answer_to_a_moved_mail_follows_it_even_to_the_old_address(desk: Desk) -> None:
     first, second, other = two_matters(desk)
     old = first.ticket

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from flask import url_for
+
 from portal.rules import lifecycle
 from portal.rules.sla import CLOCK_LABELS
 from portal.views.console import words
@@ -27,6 +29,8 @@ class Line:
     exactly: str
     tone: str
     fact: Fact
+    # The ticket that it tells of.
+    url: str = ""
 
 
 def lines_of(facts: Sequence[Fact], reader: Reader) -> list[Line]:
@@ -62,13 +66,26 @@ def _line(fact: Fact, sentence: str, reader: Reader) -> Line:
         exactly=reader.exactly(fact.at),
         tone=_tone(fact),
         fact=fact,
+        url=_url(fact),
     )
+
+
+def _url(fact: Fact) -> str:
+    """The other ticket that the fact tells of; a merged one would only lead back here."""
+    if fact.kind not in _OF_TWO_TICKETS or (fact.kind, fact.data.get("how")) == (
+        "messages_moved_here",
+        "merged",
+    ):
+        return ""
+    return url_for("console.ticket", number=fact.data["number"])
 
 
 def _belongs_to(before: Line, line: Line) -> bool:
     same_person = before.fact.actor_id == line.fact.actor_id and line.fact.actor_id is not None
     is_close = line.fact.at - before.fact.at <= TOGETHER
-    return same_person and is_close and not before.tone and not line.tone and not before.reason
+    of_two = {before.fact.kind, line.fact.kind} & _OF_TWO_TICKETS
+    is_plain = not (before.tone or line.tone or before.reason or of_two)
+    return same_person and is_close and is_plain
 
 
 def _joined(before: Line, line: Line) -> Line:
@@ -92,6 +109,8 @@ def _who(fact: Fact, reader: Reader) -> str:
 
 def _status(fact: Fact, reader: Reader) -> str:
     name = lifecycle.label(str(fact.data.get("to", "")))
+    if fact.data.get("rule") == "message_moved_here":
+        return f"Now {name.lower()}, because of the message"
     if fact.data.get("rule") == "answered":
         return f"Now {name.lower()}"
     if fact.actor_kind == "customer":
@@ -128,6 +147,25 @@ def _tags(fact: Fact, reader: Reader) -> str:
 
 def _moved(fact: Fact, reader: Reader) -> str:
     return f"Moved from {fact.data.get('from_name')} to {fact.data.get('to_name')} by {_who(fact, reader)}"
+
+
+def _moved_away(fact: Fact, reader: Reader) -> str:
+    """Message moved to #10482 by you; 3 messages split off as #10482 by Ann."""
+    way = "split off as" if fact.data["how"] == "split_off" else "moved to"
+    return f"{_messages(fact)} {way} #{fact.data['number']} by {_who(fact, reader)}"
+
+
+def _moved_here(fact: Fact, reader: Reader) -> str:
+    number, who = fact.data["number"], _who(fact, reader)
+    if fact.data["how"] == "merged":
+        return f"#{number} merged into this ticket by {who}"
+    way = "split off" if fact.data["how"] == "split_off" else "moved here"
+    return f"{_messages(fact)} {way} from #{number} by {who}"
+
+
+def _messages(fact: Fact) -> str:
+    amount = len(fact.data["messages"])
+    return "Message" if amount == 1 else f"{amount} messages"
 
 
 def _escalated(fact: Fact, reader: Reader) -> str:
@@ -176,6 +214,7 @@ def _tone(fact: Fact) -> str:
     return "warn" if fact.kind in ("sla_warned", "ticket_escalated") else ""
 
 
+_OF_TWO_TICKETS = frozenset({"messages_moved_away", "messages_moved_here", "ticket_merged"})
 _SENTENCES: dict[str, Callable[[Fact, Reader], str]] = {
     "ticket_picked_up": _said("Picked up"),
     "ticket_assigned": _assigned,
@@ -185,6 +224,9 @@ _SENTENCES: dict[str, Callable[[Fact, Reader], str]] = {
     "type_changed": _changed("Type", words.TYPES),
     "tags_changed": _tags,
     "branch_changed": _moved,
+    "messages_moved_away": _moved_away,
+    "messages_moved_here": _moved_here,
+    "ticket_merged": lambda fact, reader: f"Merged into #{fact.data['number']} by {_who(fact, reader)}",
     "ticket_escalated": _escalated,
     "escalation_acknowledged": _said("Escalation acknowledged"),
     "escalation_handed_back": _said("Handed back to the tier below"),

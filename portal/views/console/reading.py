@@ -8,15 +8,27 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, and_, case, func, literal_column, or_, select
-from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy.orm import defer, joinedload, selectinload
 
 from portal import access
 from portal.errors import NotFound
 from portal.extensions import db
-from portal.models import Attachment, Customer, Escalation, Event, Message, SlaPolicy, Ticket, User
+from portal.models import (
+    Attachment,
+    Branch,
+    Customer,
+    Escalation,
+    Event,
+    Identity,
+    Message,
+    SlaPolicy,
+    Ticket,
+    User,
+)
 from portal.rules import escalation as escalation_rules
 from portal.rules import sla as sla_rules
 from portal.services import escalation, sla
+from portal.views.console import search
 
 MESSAGES_AT_ONCE = 30
 MOST_MESSAGES_AT_ONCE = 500
@@ -24,6 +36,7 @@ MOST_MESSAGES_AT_ONCE = 500
 INLINE_LETTERS = 16_000
 TEXT_LETTERS = 40_000
 OTHER_TICKETS = 8
+MOST_CANDIDATES = 10
 
 
 @dataclass(frozen=True)
@@ -172,11 +185,63 @@ def other_tickets_of(user: User, ticket: Ticket) -> list[Ticket]:
     """The customer's latest other tickets within the person's reach."""
     found = (
         access.visible_tickets(user)
-        .where(Ticket.customer_id == ticket.customer_id, Ticket.id != ticket.id)
+        .where(
+            Ticket.customer_id == ticket.customer_id,
+            Ticket.id != ticket.id,
+            Ticket.merged_into_id.is_(None),
+        )
         .order_by(Ticket.last_activity_at.desc(), Ticket.id.desc())
         .limit(OTHER_TICKETS)
     )
     return list(db.session.scalars(found))
+
+
+def candidates_of(user: User, ticket: Ticket, message: Message | None, text: str) -> list[Ticket]:
+    """Tickets that a message, or all of the ticket, could belong to, those of the same customer first.
+
+    Without a text only these, the sender of the message counted as well; else what a search for it finds.
+    """
+    is_of_customer = Ticket.customer_id == ticket.customer_id
+    if message is not None and message.direction == "in" and message.from_address:
+        address = message.from_address.strip().lower()
+        sender = select(Identity.customer_id).where(Identity.kind == "email", Identity.address == address)
+        is_of_customer |= Ticket.customer_id.in_(sender)
+    found = (
+        access.visible_tickets(user)
+        .where(
+            search.matches(text, user) if text else is_of_customer,
+            Ticket.id != ticket.id,
+            Ticket.merged_into_id.is_(None),
+            Ticket.status.not_in(("spam", "trash")),
+        )
+        .order_by(is_of_customer.desc(), Ticket.last_activity_at.desc(), Ticket.id.desc())
+        .limit(MOST_CANDIDATES)
+        .options(
+            defer(Ticket.route),
+            joinedload(Ticket.customer).load_only(Customer.id, Customer.name),
+            joinedload(Ticket.branch).load_only(Branch.id, Branch.name),
+        )
+    )
+    return list(db.session.scalars(found))
+
+
+def count_later(message: Message) -> int:
+    """How many messages of the ticket came after that one."""
+    is_later = or_(
+        Message.created_at > message.created_at,
+        and_(Message.created_at == message.created_at, Message.id > message.id),
+    )
+    counted: int = db.session.execute(
+        select(func.count()).where(Message.ticket_id == message.ticket_id, is_later)
+    ).scalar_one()
+    return counted
+
+
+def merged_number(ticket: Ticket, number: int) -> int | None:
+    """The number, if the ticket of it was merged into this one."""
+    found = select(Ticket.number).where(Ticket.number == number, Ticket.merged_into_id == ticket.id)
+    merged: int | None = db.session.scalar(found)
+    return merged
 
 
 def newer_than(ticket: Ticket, message_id: int, user: User) -> list[Said]:

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from flask import render_template, request, url_for
+from flask import redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
 
 from portal import access
-from portal.errors import UserFault
+from portal.errors import NotFound, UserFault
 from portal.errors_pages import wants_partial
+from portal.extensions import db
 from portal.models import Message, Ticket, User
 from portal.models.branch import PRIORITIES
 from portal.models.ticket import TICKET_TYPES
@@ -42,6 +44,11 @@ def ticket(number: int) -> Any:
     if before is not None and wants_partial():
         return older_entries(user, number, before)
     context = page_of(user, number, is_looked_at=True, before=before)
+    if context["ticket"].merged_into_id is not None:
+        return _lead_on(context["ticket"], user)
+    asked = request.args.get("merged", type=int)
+    if asked is not None:
+        context["merged_number"] = reading.merged_number(context["ticket"], asked)
     page = "console/_ticket.html" if wants_partial() else "console/ticket.html"
     return render_template(page, **context)
 
@@ -102,7 +109,8 @@ def page_of(
     """What the templates of the ticket page need. Marks the ticket as looked at, where a person of the desk does so."""
     found = reading.ticket_of(user, number)
     is_new = found.ticket.unread_since is not None or found.ticket.first_viewed_at is None
-    if is_looked_at and is_new and may_change(user):
+    is_merged = found.ticket.merged_into_id is not None
+    if is_looked_at and is_new and may_change(user) and not is_merged:
         tickets.mark_viewed(found.ticket, user)
         found = reading.ticket_of(user, number)
     reader = words.reader()
@@ -117,7 +125,7 @@ def page_of(
         "timeline": timeline,
         "due": due_line(standing, reader),
         "side": side_of(found, standing, user, reader),
-        "may_change": may_change(user),
+        "may_change": may_change(user) and not is_merged,
         "wanted": wanted,
         "list_url": url_for("console.queue_list", **wanted.to_args(), current=number),
         "queue_url": url_for("console.queue", **wanted.to_args()),
@@ -152,6 +160,18 @@ def new_draft(found: Ticket, thread: reading.Thread, seen: int) -> Draft:
         to=", ".join(_answer_to(found, said[-1] if said else None)),
         seen=seen,
     )
+
+
+def _lead_on(merged: Ticket, user: User) -> Response:
+    """To the page of the ticket that this one was merged into."""
+    found = access.visible_tickets(user).where(Ticket.id == merged.merged_into_id)
+    survivor = db.session.scalar(found)
+    if survivor is None:
+        assert merged.merged_into_id is not None, "only a merged ticket leads on"
+        into = tickets.number_of(merged.merged_into_id)
+        raise NotFound(f"#{merged.number} was merged into #{into}, which lies outside your reach.")
+    arguments = {**request.args.to_dict(), "merged": merged.number}
+    return redirect(url_for("console.ticket", number=survivor.number, **arguments))
 
 
 def _answer_to(found: Ticket, last: Message | None) -> list[str]:

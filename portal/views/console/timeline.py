@@ -71,6 +71,12 @@ class Letter:
     delivery_tone: str
     label: str
     cancel_url: str
+    moved: str
+    move_url: str
+    # Only for what a customer wrote, where something is left behind.
+    split_url: str
+    # The ticket it was moved from last, to take it back there; 0 for none.
+    back_number: int
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,8 @@ def timeline_of(
     ticket: Ticket, thread: Thread, happened: Sequence[Fact], reader: Reader, *, until: datetime | None = None
 ) -> Timeline:
     """Messages and facts together. With older messages left out, the facts between those are left out too."""
+    spoken = [each for each in thread.said if _is_spoken(each.message)]
+    is_alone = len(spoken) <= 1 and not thread.has_older
     since = thread.said[0].message.created_at if thread.said and thread.has_older else None
     templates = {
         fact.message_id: str(fact.data.get("name", "")) for fact in happened if fact.kind == "template_sent"
@@ -109,7 +117,7 @@ def timeline_of(
         Entry(
             each.message.created_at,
             f"message-{each.message.id}",
-            letter=_letter(ticket, each, templates, reader),
+            letter=_letter(ticket, each, templates, reader, is_alone=is_alone),
         )
         for each in thread.said
     ]
@@ -178,7 +186,13 @@ def _lines(within: Sequence[Fact], letters: Sequence[Entry], reader: Reader) -> 
     ]
 
 
-def _letter(ticket: Ticket, said: Said, templates: dict[int | None, str], reader: Reader) -> Letter:
+def _is_spoken(message: Message) -> bool:
+    return message.direction != "note" and not message.is_automatic
+
+
+def _letter(
+    ticket: Ticket, said: Said, templates: dict[int | None, str], reader: Reader, *, is_alone: bool = False
+) -> Letter:
     message, body = said.message, said.body
     is_ours = message.direction != "in"
     author = _author(message, reader)
@@ -213,6 +227,12 @@ def _letter(ticket: Ticket, said: Said, templates: dict[int | None, str], reader
         delivery_tone=tone,
         label=_label(message, is_ours, templates),
         cancel_url=_cancel_url(message, reader),
+        moved=moved(message, reader),
+        move_url=url_for("console.choose_ticket", message_id=message.id),
+        split_url=url_for("console.ask_split", message_id=message.id)
+        if message.direction == "in" and not is_alone
+        else "",
+        back_number=_back_number(ticket, message),
         **shown_in,
     )
 
@@ -270,6 +290,26 @@ def why(ticket: Ticket, message: Message) -> str:
         opened = "new ticket – no reference to an earlier message" if message.thread_rule == "new" else reason
         return " · ".join(part for part in (opened, _route_of(ticket)) if part)
     return reason[:1].lower() + reason[1:]
+
+
+def moved(message: Message, reader: Reader) -> str:
+    """Who brought the message here from another ticket; "" when nobody did."""
+    notes = (message.thread_evidence or {}).get("moved_by_hand") or []
+    if not notes:
+        return ""
+    last = notes[-1]
+    when = reader.moment(datetime.fromisoformat(last["at"]))
+    if last["how"] == "merged":
+        return f"came with #{last['from']}, merged into this ticket by {last['by']}, {when}"
+    way = "split off" if last["how"] == "split_off" else "moved here"
+    return f"{way} from #{last['from']} by {last['by']}, {when}"
+
+
+def _back_number(ticket: Ticket, message: Message) -> int:
+    notes = (message.thread_evidence or {}).get("moved_by_hand") or []
+    if not notes or notes[-1]["how"] == "merged" or notes[-1]["from"] == ticket.number:
+        return 0
+    return int(notes[-1]["from"])
 
 
 def _route_of(ticket: Ticket) -> str:

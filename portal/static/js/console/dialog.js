@@ -1,22 +1,26 @@
-/* A link whose page opens as a dialog: the figures of the clocks, the history. */
+/* A link whose page opens as a dialog: the figures of the clocks, the history, where to move a message. */
 
 import { open } from "../dialog.js";
-import { request } from "../partial.js";
+import { messageIn, request } from "../partial.js";
+import { announce } from "../toast.js";
 
 export function attach(link) {
   link.addEventListener("click", async (event) => {
     if (event.metaKey || event.ctrlKey || event.shiftKey) return;
     event.preventDefault();
+    link.closest("details.menu")?.removeAttribute("open");
     try {
       const response = await request(link.href);
-      if (response.ok) show(link.textContent.trim(), await response.text());
+      const html = await response.text();
+      if (!response.ok) return announce(messageIn(html) || "That did not work. Try again.", { isError: true });
+      show(link.textContent.trim().replace("…", ""), html, link.closest("details.menu")?.querySelector("summary"));
     } catch {
       /* Said by request. */
     }
   });
 }
 
-function show(title, html) {
+function show(title, html, backTo) {
   const dialog = document.createElement("dialog");
   dialog.className = "dialog-wide";
   dialog.setAttribute("aria-label", title);
@@ -29,6 +33,11 @@ function show(title, html) {
   body.innerHTML = html;
   dialog.append(head, body);
   document.body.append(dialog);
-  dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    // The item of the menu that led here is hidden by now.
+    backTo?.focus();
+  });
+  body.dispatchEvent(new CustomEvent("portal:swapped", { bubbles: true }));
   open(dialog);
 }

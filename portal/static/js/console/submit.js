@@ -21,14 +21,35 @@ async function send(form, submitter) {
     if (!response.ok) return refuse(form, messageIn(await response.text()));
     const answer = await response.json();
     if (answer.url) return location.assign(answer.url);
-    form.closest("details[data-busy]")?.removeAttribute("open");
+    form.closest("details[data-busy], details.menu")?.removeAttribute("open");
     document.activeElement?.blur();
-    if (answer.says && !form.hasAttribute("data-quiet")) announce(answer.says);
+    form.closest("dialog")?.close();
+    if (answer.says && !form.hasAttribute("data-quiet")) announce(answer.says, { action: actionOf(answer.action) });
     document.dispatchEvent(new CustomEvent("portal:changed"));
   } catch {
     /* Said by request. */
   } finally {
     buttons.forEach((button) => (button.disabled = false));
+  }
+}
+
+/* What can be done next, said by the answer: go somewhere, or take it back. */
+function actionOf(wanted) {
+  if (!wanted) return undefined;
+  const run = wanted.post ? () => post(wanted.post, wanted.fields) : () => location.assign(wanted.url);
+  return { label: wanted.label, run };
+}
+
+async function post(address, fields) {
+  const body = new FormData();
+  for (const [name, value] of Object.entries(fields)) body.set(name, value);
+  try {
+    const response = await request(address, { method: "POST", body });
+    if (!response.ok) return announce(messageIn(await response.text()), { isError: true });
+    announce((await response.json()).says);
+    document.dispatchEvent(new CustomEvent("portal:changed"));
+  } catch {
+    /* Said by request. */
   }
 }
 

@@ -1,0 +1,47 @@
+/* A search whose finds stand below it as one types (data-find), to be chosen from. */
+
+import { request } from "../partial.js";
+
+const GATHER_MS = 200;
+
+export function attach(place) {
+  const search = place.querySelector("input[type=search]");
+  const found = place.querySelector("[data-found]");
+  let timer;
+  let asked = 0;
+  const ask = async () => {
+    const mine = ++asked;
+    const address = new URL(place.dataset.find, location.href);
+    address.searchParams.set("q", search.value);
+    try {
+      const response = await request(address);
+      const html = await response.text();
+      // Answers may overtake each other: the one to the newest question counts.
+      if (response.ok && mine === asked) found.innerHTML = html;
+    } catch {
+      /* Said by request. */
+    }
+  };
+  search.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(ask, GATHER_MS);
+  });
+  search.form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    clearTimeout(timer);
+    await ask();
+    choose(found);
+  });
+  search.addEventListener("keydown", (event) => {
+    if (event.key !== "ArrowDown") return;
+    event.preventDefault();
+    choose(found);
+  });
+}
+
+function choose(found) {
+  const first = found.querySelector("input[type=radio]");
+  if (!first) return;
+  first.checked = true;
+  first.focus();
+}

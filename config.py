@@ -97,7 +97,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         sink_port=_port(environment, "SINK_PORT", 0) or smtp_port + 1,
         is_demo=environment.get("DEMO", "0") not in ("", "0"),
         is_https=environment.get("BASE_URL", "").startswith("https://"),
-        undo_seconds=_positive(environment, "UNDO_SECONDS", 0, least=0),
+        undo_seconds=_positive(environment, "UNDO_SECONDS", 8, least=0),
         log_format=environment.get("LOG_FORMAT", "text"),
     )
 

@@ -19,6 +19,7 @@ from portal.models import (
     BranchMembership,
     Clock,
     Customer,
+    Draft,
     Escalation,
     Event,
     Message,
@@ -157,6 +158,11 @@ def visible_views(user: User) -> Select[tuple[SavedView]]:
             SavedView.branch_id.is_not(None) & _in_branches(user, SavedView.branch_id),
         )
     )
+
+
+def own_drafts(user: User) -> Select[Draft]:
+    """A select of what the person is writing: drafts are nobody else's, whatever their role."""
+    return select(Draft).where(Draft.user_id == user.id)
 
 
 def visible_notifications(user: User) -> Select[tuple[Notification]]:

@@ -43,7 +43,9 @@ def running_installation(var_dir: Path) -> Iterator[Settings]:
     embedded = Embedded(var_dir)
     start_database(embedded)
     start_redis(embedded)
-    yield load_settings({"VAR_DIR": str(var_dir), "DEMO": "1", "MAIL_HOSTNAME": "portal.test"})
+    yield load_settings(
+        {"VAR_DIR": str(var_dir), "DEMO": "1", "MAIL_HOSTNAME": "portal.test", "UNDO_SECONDS": "0"}
+    )
     stop_redis(embedded)
     stop_database(embedded)
 

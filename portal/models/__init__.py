@@ -8,6 +8,7 @@ from portal.models.branch import Branch, EscalationTier
 from portal.models.calendar import Calendar
 from portal.models.customer import Customer, Identity
 from portal.models.desk import AuditEntry, Notification, SavedView
+from portal.models.draft import Draft
 from portal.models.escalation import Escalation
 from portal.models.event import Event
 from portal.models.mailbox import Delivery, InboxItem, OutboxItem
@@ -28,6 +29,7 @@ __all__ = [
     "Clock",
     "Customer",
     "Delivery",
+    "Draft",
     "Escalation",
     "EscalationTier",
     "Event",

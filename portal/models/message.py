@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     from portal.models.ticket import Ticket
 
 DIRECTIONS = ("in", "out", "note")
-MESSAGE_DELIVERY_STATES = ("", "queued", "sending", "sent", "deferred", "failed", "bounced", "cancelled")
+MESSAGE_DELIVERY_STATES = (
+    "",
+    "scheduled",
+    "queued",
+    "sending",
+    "sent",
+    "deferred",
+    "failed",
+    "bounced",
+    "cancelled",
+)
 
 
 class Message(Model):
@@ -44,6 +54,7 @@ class Message(Model):
             "created_at",
             postgresql_where=text("delivery_state IN ('deferred', 'failed', 'bounced')"),
         ),
+        Index("ix_message_scheduled", "send_at", postgresql_where=text("delivery_state = 'scheduled'")),
         Index("ix_message_template", "template_id", postgresql_where=text("template_id IS NOT NULL")),
     )
 
@@ -82,6 +93,9 @@ class Message(Model):
         ARRAY(BigInteger), default=list, server_default="{}"
     )
     delivery_state: Mapped[str] = mapped_column(String(16), default="")
+    # When a reply that was written for later goes out, and what its ticket becomes then.
+    send_at: Mapped[Timestamp | None]
+    then_status: Mapped[str] = mapped_column(String(16), default="", server_default="")
     sent_at: Mapped[Timestamp | None]
     created_at: Mapped[Created]
 

@@ -60,6 +60,7 @@ class TicketEvent:
     - ticket_opened: `status` ("new" when absent), `opened_by` ("customer" when absent, or "agent")
     - message_received: `is_automatic`
     - reply_sent: `is_automatic`
+    - reply_cancelled: the reply was called back before it left, and never counted
     - status_changed: `from`, `to`
     - ticket_merged: this ticket went into another one
     - messages_moved_away, messages_moved_here: `messages`, each with `id`, `direction`, `at` (ISO 8601, when
@@ -236,7 +237,13 @@ class _Track:
 
 
 def _where_they_stand(events: Sequence[TicketEvent]) -> list[TicketEvent]:
-    """The events without messages that stand in another ticket now, each message that came counted once."""
+    """The events without what was never sent, and without messages that stand in another ticket now.
+
+    Each message that came is counted once.
+    """
+    cancelled = {event.message_id for event in events if event.kind == "reply_cancelled"}
+    if cancelled:
+        events = [each for each in events if each.kind != "reply_sent" or each.message_id not in cancelled]
     last_moves = {
         message["id"]: event for event in events if event.kind in _MOVES for message in event.data["messages"]
     }

@@ -65,3 +65,8 @@ def bare_subject(subject: str) -> str:
     """The subject without reply prefixes and numbers of ours: `Re: Hello [#7]` becomes `Hello`."""
     without_number = " ".join(_NUMBER.sub(" ", strip_reply_prefixes(subject)).split())
     return strip_reply_prefixes(without_number)
+
+
+def forwarded_subject(subject: str, number: int) -> str:
+    """The subject of what is passed on: `Fwd: Where is my parcel? [#10482]`."""
+    return f"Fwd: {numbered_subject(subject, number).removeprefix('Re: ')}"

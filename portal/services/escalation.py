@@ -1,5 +1,6 @@
 """The handing of tickets between tiers."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from flask_appbuilder.security.sqla.models import User
@@ -133,8 +134,9 @@ def path_of(ticket: Ticket) -> tuple[rules.PathStep, ...]:
     )
 
 
-def facts_of(ticket: Ticket) -> rules.EscalationFacts:
-    """Where the ticket stands, as the rules ask it. Reads only."""
+def facts_of(ticket: Ticket, still_open: Sequence[Escalation] | None = None) -> rules.EscalationFacts:
+    """Where the ticket stands, as the rules ask it. Reads only; `still_open` are its open escalations, if known."""
+    still_open = open_escalations(ticket.id) if still_open is None else still_open
     names = _names_by_level(ticket.branch_id)
     return rules.EscalationFacts(
         status=ticket.status,
@@ -149,7 +151,7 @@ def facts_of(ticket: Ticket) -> rules.EscalationFacts:
             )
             for tier in tiers_of(ticket.branch_id)
         ),
-        open_levels=frozenset(escalation.to_level for escalation in open_escalations(ticket.id)),
+        open_levels=frozenset(escalation.to_level for escalation in still_open),
     )
 
 

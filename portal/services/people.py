@@ -1,13 +1,17 @@
 """Customers and their addresses."""
 
 from flask_appbuilder.security.sqla.models import User
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import insert
 
+from portal import access
 from portal.extensions import db
 from portal.models import Customer, Identity
 from portal.services import audit
 from portal.services.transaction import affected, transaction
+
+# One letter names everybody.
+LEAST_TYPED = 2
 
 
 def normalise_address(address: str) -> str:
@@ -47,6 +51,31 @@ def address_of(customer: Customer) -> str:
     """The e-mail address to answer the customer at; "" when there is none."""
     found = select(Identity.address).where(Identity.customer_id == customer.id, Identity.kind == "email")
     return db.session.scalar(found.order_by(Identity.id).limit(1)) or ""
+
+
+def addresses_like(user: User, typed: str, limit: int = 8) -> list[dict[str, str]]:
+    """Colleagues and customers within reach whose address or name holds what was typed: name and address each."""
+    wanted = typed.strip().lower()[:100]
+    if len(wanted) < LEAST_TYPED:
+        return []
+    pattern = "%" + wanted.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"
+    customers = access.visible_customers(user).subquery()
+    found = (
+        select(customers.c.name, Identity.address)
+        .join(Identity, Identity.customer_id == customers.c.id)
+        .where(
+            Identity.kind == "email", or_(Identity.address.ilike(pattern), customers.c.name.ilike(pattern))
+        )
+        .limit(limit)
+    )
+    full_name = User.first_name + " " + User.last_name
+    colleagues = (
+        select(full_name, User.email)
+        .where(User.active, or_(User.email.ilike(pattern), full_name.ilike(pattern)))
+        .limit(limit)
+    )
+    rows = [*db.session.execute(found), *db.session.execute(colleagues)]
+    return [{"name": name or "", "address": address} for name, address in rows][:limit]
 
 
 def show_pictures(identity: Identity, actor: User) -> None:

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import current_app
@@ -11,57 +13,116 @@ from sqlalchemy import select, update
 from portal.channels.email.html import html_to_text, sanitise_reply
 from portal.errors import Conflict, UserFault
 from portal.extensions import db
-from portal.models import Attachment, ChannelAccount, Message, OutboxItem, ReplyTemplate, Ticket
+from portal.models import Attachment, ChannelAccount, Message, ReplyTemplate, Ticket
 from portal.models.columns import now
 from portal.rules import lifecycle, subjects, tokens
 from portal.rules import sla as rules
-from portal.services import accounts, assignment, escalation, events, outbox, people, sla, tickets
-from portal.services.transaction import affected, transaction
+from portal.services import accounts, assignment, drafts, escalation, events, outbox, people, sla, tickets
+from portal.services.transaction import transaction
 
 SNIPPET_LENGTH = 160
-LONGEST_REPLY = 2_000_000
 MOST_RECIPIENTS = 50
 MEGABYTE = 1024 * 1024
+LONGEST_WAIT = timedelta(days=366)
 _ADDRESS = re.compile(r"[^\s@<>\",;]+@[^\s@<>\",;]+\.?[^\s@<>\",;]*")
 _UPLOAD = re.compile(r"/files/([A-Za-z0-9_-]{20,64})/")
 
 
-def send_reply(
-    ticket: Ticket,
-    actor: User,
-    html: str,
-    *,
-    to: Sequence[str] = (),
-    cc: Sequence[str] = (),
-    bcc: Sequence[str] = (),
-    template_id: int | None = None,
-    attachment_keys: Sequence[str] = (),
-    then_status: str | None = None,
-    seen_message_id: int | None = None,
-) -> Message:
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What goes out: the words as HTML, to whom, and what is to happen with it.
+
+    Without `to` it goes to whoever wrote last, else to the customer. `about_message_id` is the message that it answers
+    or passes on (default: the last one). `seen_message_id` is the newest one that its writer had before them. With
+    `send_at` it waits until then. `is_from_draft`: it stood in the writer's draft, which is dropped with the commit.
+    """
+
+    html: str
+    to: Sequence[str] = ()
+    cc: Sequence[str] = ()
+    bcc: Sequence[str] = ()
+    template_id: int | None = None
+    attachment_keys: Sequence[str] = ()
+    then_status: str | None = None
+    about_message_id: int | None = None
+    seen_message_id: int | None = None
+    send_at: datetime | None = None
+    is_from_draft: bool = False
+
+
+def send_reply(ticket: Ticket, actor: User, html: str, **more: Any) -> Message:
+    """Answer the customer with these words; `more` are the other fields of an Answer. See `send`."""
+    return send(ticket, actor, Answer(html=html, **more))
+
+
+def send(ticket: Ticket, actor: User, answer: Answer) -> Message:
     """Answer the customer: message, outbox item, status, clocks and event in one commit; delivery follows.
 
-    Without `to` the answer goes to whoever wrote last, else to the customer. `seen_message_id` is the newest message
-    that the writer had before them: Conflict when there is a newer one from someone else. Raises UserFault for an
-    empty answer, an unfilled placeholder, a bad address, or a ticket that takes no answers.
+    Conflict when there is a newer message from someone else than the one its writer has seen. Raises UserFault for an
+    empty answer, an unfilled placeholder, a bad address or time, or a ticket that takes no answers.
     """
-    clean = _checked_html(html, attachment_keys)
+    clean = _checked_html(answer.html, answer.attachment_keys)
+    _check_send_at(answer.send_at)
     with transaction(ticket):
-        _check_answerable(ticket, actor, seen_message_id)
-        account = _account_of(ticket)
-        parent = last_said(ticket.id)
+        _check_answerable(ticket, actor, answer.seen_message_id)
+        account = _speaker(ticket)
+        parent = _said(ticket, answer.about_message_id) or last_said(ticket.id)
         message = _outgoing(ticket, actor, clean, account, parent)
-        message.to = _recipients(to) or default_recipients(ticket, parent)
-        message.cc, message.bcc = _recipients(cc), _recipients(bcc)
-        db.session.add(message)
-        db.session.flush()
-        message.message_id_header = tokens.message_id_for(_signing_key(), message.id, _domain(account))
-        size_bytes = _claim_uploads(message, actor, clean, attachment_keys)
-        _check_size(size_bytes, ticket.branch.attachment_limit_mb)
-        outbox.owe(message, account, wait_seconds=current_app.config["SETTINGS"].undo_seconds)
-        template = _note_template(ticket, actor, message, template_id)
-        note_sent(ticket, message, actor, template=template, then_status=then_status)
+        message.to = _recipients(answer.to) or default_recipients(ticket, parent)
+        message.cc, message.bcc = _recipients(answer.cc), _recipients(answer.bcc)
+        _write(message, actor, account, clean, answer)
+        template = _note_template(ticket, actor, message, answer.template_id)
+        if answer.send_at is not None:
+            _schedule(ticket, message, actor, answer)
+        else:
+            outbox.owe(message, account, wait_seconds=current_app.config["SETTINGS"].undo_seconds)
+            note_sent(ticket, message, actor, template=template, then_status=answer.then_status)
     return message
+
+
+def forward(ticket: Ticket, actor: User, answer: Answer) -> Message:
+    """Pass a message on to somebody else. It is no answer to the customer: status and clocks stay. Commits.
+
+    Raises UserFault without an address to send it to, and as `send` does.
+    """
+    clean = _checked_html(answer.html, answer.attachment_keys)
+    with transaction(ticket):
+        _check_answerable(ticket, actor, None)
+        account = _speaker(ticket)
+        about = _said(ticket, answer.about_message_id)
+        message = _outgoing(ticket, actor, clean, account, None)
+        message.subject = subjects.forwarded_subject(
+            about.subject if about is not None and about.subject else ticket.subject, ticket.number
+        )
+        message.to = _recipients(answer.to)
+        message.cc, message.bcc = _recipients(answer.cc), _recipients(answer.bcc)
+        if not message.to:
+            raise UserFault("Enter an address to forward this message to.")
+        message.thread_evidence = {"forwards": about.id if about is not None else None}
+        _write(message, actor, account, clean, answer)
+        outbox.owe(message, account, wait_seconds=current_app.config["SETTINGS"].undo_seconds)
+        ticket.message_count += 1
+        events.record(
+            "message_forwarded",
+            ticket=ticket,
+            actor=actor,
+            message_id=message.id,
+            data={"to": [person["address"] for person in message.to]},
+        )
+        events.announce(ticket)
+    return message
+
+
+def _write(message: Message, actor: User, account: ChannelAccount, clean: str, answer: Answer) -> None:
+    """The row with its Message-ID and files; the draft that it stood in is dropped."""
+    ticket = db.session.get_one(Ticket, message.ticket_id)
+    db.session.add(message)
+    db.session.flush()
+    message.message_id_header = tokens.message_id_for(_signing_key(), message.id, _domain(account))
+    size_bytes = _claim_uploads(message, actor, clean, answer.attachment_keys)
+    _check_size(size_bytes, ticket.branch.attachment_limit_mb)
+    if answer.is_from_draft:
+        drafts.forget(actor, ticket, "reply")
 
 
 def note_sent(
@@ -91,7 +152,14 @@ def note_sent(
         fact.data = {**fact.data, **_first_response(ticket, message, clocks)}
 
 
-def add_note(ticket: Ticket, actor: User, html: str, *, attachment_keys: Sequence[str] = ()) -> Message:
+def add_note(
+    ticket: Ticket,
+    actor: User,
+    html: str,
+    *,
+    attachment_keys: Sequence[str] = (),
+    is_from_draft: bool = False,
+) -> Message:
     """Write something that only colleagues see. Commits. Raises UserFault when it is empty."""
     clean = _checked_html(html, attachment_keys)
     with transaction(ticket):
@@ -108,27 +176,48 @@ def add_note(ticket: Ticket, actor: User, html: str, *, attachment_keys: Sequenc
         db.session.add(note)
         db.session.flush()
         _claim_uploads(note, actor, clean, attachment_keys)
+        if is_from_draft:
+            drafts.forget(actor, ticket, "note")
         ticket.message_count += 1
         events.record("note_added", ticket=ticket, actor=actor, message_id=note.id)
         events.announce(ticket)
     return note
 
 
-def cancel_sending(message: Message, actor: User) -> None:
-    """Take a reply back that is not on its way yet. Commits. Raises Conflict when it is too late."""
-    ticket = db.session.get(Ticket, message.ticket_id)
-    assert ticket is not None, "a message's ticket is kept by its foreign key"
-    with transaction(ticket):
-        stopped = affected(
-            update(OutboxItem)
-            .where(OutboxItem.message_id == message.id, OutboxItem.state == "queued")
-            .values(state="cancelled")
-        )
-        if not stopped:
-            raise Conflict("This reply is already on its way and cannot be taken back.")
-        message.delivery_state = "cancelled"
-        events.record("reply_cancelled", ticket=ticket, actor=actor, message_id=message.id)
-        events.announce(ticket)
+def _schedule(ticket: Ticket, message: Message, actor: User, answer: Answer) -> None:
+    """Until its time the reply counts for nothing: the customer has no answer yet."""
+    message.delivery_state, message.send_at = "scheduled", answer.send_at
+    message.then_status = answer.then_status or ""
+    _take_if_unassigned(ticket, actor)
+    assert answer.send_at is not None, "only what has a time is scheduled"
+    events.record(
+        "reply_scheduled",
+        ticket=ticket,
+        actor=actor,
+        message_id=message.id,
+        data={"send_at": answer.send_at.isoformat()},
+    )
+    events.announce(ticket)
+
+
+def _check_send_at(send_at: datetime | None) -> None:
+    if send_at is not None and not timedelta() < send_at - now() < LONGEST_WAIT:
+        raise UserFault("Choose a time within the next year to send this reply at.")
+
+
+def _speaker(ticket: Ticket) -> ChannelAccount:
+    account = accounts.account_for(ticket)
+    if account is None:
+        raise UserFault("This branch has no mail account to answer from. Ask an admin to add one.")
+    return account
+
+
+def _said(ticket: Ticket, message_id: int | None) -> Message | None:
+    """The message of that id in this ticket that somebody outside has or wrote."""
+    found = select(Message).where(
+        Message.id == message_id, Message.ticket_id == ticket.id, Message.direction != "note"
+    )
+    return db.session.scalar(found) if message_id is not None else None
 
 
 def snippet_of(text: str) -> str:
@@ -137,7 +226,7 @@ def snippet_of(text: str) -> str:
 
 
 def _checked_html(html: str, attachment_keys: Sequence[str]) -> str:
-    if len(html) > LONGEST_REPLY:
+    if len(html) > drafts.LONGEST_WORDS:
         raise UserFault("This text is too long to be sent as a message. Attach it as a file instead.")
     clean = sanitise_reply(html)
     if "data-unfilled" in clean:
@@ -164,13 +253,6 @@ def _check_answerable(ticket: Ticket, actor: User, seen_message_id: int | None) 
             raise Conflict(f"Meanwhile {who} wrote in this ticket. Read it, then send or change your answer.")
 
 
-def _account_of(ticket: Ticket) -> ChannelAccount:
-    account = accounts.account_for(ticket)
-    if account is None:
-        raise UserFault("This branch has no mail account to answer from. Ask an admin to add one.")
-    return account
-
-
 def last_said(ticket_id: int, but: int | None = None) -> Message | None:
     """The newest message that has been said to or by the customer, the customer's own first; never the one `but`."""
     found = (
@@ -181,6 +263,7 @@ def last_said(ticket_id: int, but: int | None = None) -> Message | None:
             Message.direction != "note",
             Message.message_id_header != "",
             ~Message.is_bounce,
+            Message.delivery_state.not_in(("scheduled", "cancelled")),
         )
         .order_by((Message.direction == "in").desc(), Message.created_at.desc(), Message.id.desc())
         .limit(1)
@@ -206,6 +289,8 @@ def _outgoing(
         in_reply_to_header=parent.message_id_header if parent else "",
         references_headers=thread_of(parent) if parent else [],
         delivery_state="queued",
+        then_status="",
+        thread_evidence={},
         created_at=now(),
     )
 

@@ -20,6 +20,7 @@ CLOCK_EVENTS = (
     "ticket_opened",
     "message_received",
     "reply_sent",
+    "reply_cancelled",
     "status_changed",
     "messages_moved_away",
     "messages_moved_here",

@@ -7,13 +7,13 @@ from pathlib import PurePath
 
 from flask_appbuilder.security.sqla.models import User
 from PIL import Image, ImageOps, UnidentifiedImageError
-from sqlalchemy import delete
+from sqlalchemy import any_, delete, or_, select
 from werkzeug.datastructures import FileStorage
 
 from portal import storage
 from portal.errors import UserFault
 from portal.extensions import db
-from portal.models import Attachment
+from portal.models import Attachment, Draft
 from portal.models.columns import now
 from portal.services.transaction import affected, transaction
 
@@ -59,6 +59,21 @@ def store_upload(file: FileStorage | None, user: User, *, is_inline: bool = Fals
     return kept
 
 
+def copy_of(attachment: Attachment, user: User) -> Attachment:
+    """The same file as that person's own upload, for another message. Inside the caller's transaction."""
+    copy = Attachment(
+        uploaded_by_id=user.id,
+        name=attachment.name,
+        content_type=attachment.content_type,
+        size_bytes=attachment.size_bytes,
+        sha256=attachment.sha256,
+        is_inline=attachment.is_inline,
+        public_key=secrets.token_urlsafe(24),
+    )
+    db.session.add(copy)
+    return copy
+
+
 def _rewritten_picture(content: bytes) -> tuple[bytes, str] | None:
     """The picture written anew with its media type; None where the bytes are no picture that we know."""
     try:
@@ -78,9 +93,21 @@ def _rewritten_picture(content: bytes) -> tuple[bytes, str] | None:
 
 
 def drop_unused() -> int:
-    """Forget uploads that no message took within a week; return how many. The bytes stay content-addressed. Commits."""
+    """Forget uploads that no message or draft took within a week; return how many. Commits.
+
+    The bytes stay, content-addressed.
+    """
+    in_draft = select(Draft.id).where(
+        Draft.user_id == Attachment.uploaded_by_id,
+        or_(
+            Attachment.public_key == any_(Draft.attachment_keys),
+            Draft.html.contains(Attachment.public_key),
+        ),
+    )
     unused = delete(Attachment).where(
-        Attachment.message_id.is_(None), Attachment.created_at < now() - timedelta(days=KEPT_UNUSED_DAYS)
+        Attachment.message_id.is_(None),
+        Attachment.created_at < now() - timedelta(days=KEPT_UNUSED_DAYS),
+        ~in_draft.exists(),
     )
     with transaction():
         return affected(unused)

@@ -7,8 +7,8 @@ export function attach(toast) {
   if (!toast.classList.contains("toast-danger")) setTimeout(() => toast.remove(), SHOWN_MS);
 }
 
-/** Say something; with an action ({label, run}) it can be answered. */
-export function announce(text, { isError = false, action } = {}) {
+/** Say something; with an action ({label, run}) it can be answered, for `seconds` if that is given. */
+export function announce(text, { isError = false, action, seconds } = {}) {
   const place = document.querySelector("[data-toasts]");
   if (!place) return;
   const toast = document.createElement("div");
@@ -22,7 +22,7 @@ export function announce(text, { isError = false, action } = {}) {
   close.setAttribute("aria-label", "Dismiss");
   toast.append(close);
   place.append(toast);
-  if (!isError) setTimeout(() => toast.remove(), SHOWN_MS);
+  if (!isError) setTimeout(() => toast.remove(), seconds ? seconds * 1000 : SHOWN_MS);
 }
 
 function button(label, run) {

@@ -1,6 +1,8 @@
 """Writing: replies, notes, templates to begin with, files to send along."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Any
 
 from flask import current_app, flash, jsonify, redirect, render_template, request, url_for
@@ -8,17 +10,20 @@ from flask_ckeditor import upload_fail, upload_success
 from werkzeug.wrappers import Response
 
 from portal import access
-from portal.channels.email.html import text_to_html
+from portal.channels.email.html import html_to_text, text_to_html
 from portal.errors import Conflict, UserFault
 from portal.errors_pages import wants_partial
 from portal.models import Message, Ticket
-from portal.services import replies, templates, uploads
+from portal.rules.doubts import Doubt, doubts_about
+from portal.services import composing, drafts, people, replies, templates, uploads, waiting_replies
 from portal.views.console import bodies, reading, words
 from portal.views.console.blueprint import ID, SMALL_ID, blueprint, person
-from portal.views.console.ticket import Draft, page_of, piece
+from portal.views.console.filters import LARGEST_SMALL_ID
+from portal.views.console.ticket import Draft, kept_files, page_of, piece
 from portal.views.console.timeline import timeline_of
 
 MOST_FILES = 20
+SECONDS_TO_READ = 10
 
 
 @blueprint.post(f"/tickets/<{ID}:number>/reply")
@@ -27,17 +32,12 @@ def reply(number: int) -> Any:
     draft = _draft("reply")
     try:
         draft = _with_files(draft)
-        message = replies.send_reply(
-            found,
-            person(),
-            _html(draft.html),
-            to=_addresses(draft.to),
-            cc=_addresses(draft.cc),
-            template_id=request.form.get("template", type=int),
-            attachment_keys=draft.attachment_keys,
-            then_status=_then(found),
-            seen_message_id=draft.seen,
-        )
+        answer = _answer(found, draft)
+        doubts = _doubts(draft)
+        if doubts:
+            return _refused(number, UserFault(" ".join(doubt.question for doubt in doubts)), draft, doubts)
+        send = replies.forward if draft.mode == "forward" else replies.send
+        message = send(found, person(), answer)
     except UserFault as fault:
         return _refused(number, fault, draft)
     return _sent(number, message)
@@ -49,7 +49,13 @@ def note(number: int) -> Any:
     draft = _draft("note")
     try:
         draft = _with_files(draft)
-        replies.add_note(found, person(), _html(draft.note), attachment_keys=draft.attachment_keys)
+        replies.add_note(
+            found,
+            person(),
+            _html(draft.note),
+            attachment_keys=draft.attachment_keys,
+            is_from_draft=True,
+        )
     except UserFault as fault:
         return _refused(number, fault, draft)
     if wants_partial():
@@ -57,15 +63,85 @@ def note(number: int) -> Any:
     return redirect(url_for("console.ticket", number=number, compose="note"), 303)
 
 
+@blueprint.post(f"/tickets/<{ID}:number>/draft")
+def keep_draft(number: int) -> Response:
+    """Keep what stands in the composer; the answer names the revision that the window has now."""
+    found = access.access_ticket_by_number(person(), number, for_change=True)
+    kind = "note" if request.form.get("kind") == "note" else "reply"
+    draft = _draft(kind)
+    written = drafts.Written(
+        html=_html(draft.html or draft.note),
+        to=draft.to,
+        cc=draft.cc,
+        bcc=draft.bcc,
+        mode=draft.mode,
+        about_message_id=draft.about,
+        template_id=draft.template,
+        attachment_keys=draft.attachment_keys,
+        seen_message_id=draft.seen,
+    )
+    known = request.form.get("revision", type=int)
+    return jsonify(revision=drafts.keep(person(), found, kind, written, revision=known))
+
+
+@blueprint.post(f"/messages/<{ID}:message_id>/compose/<any(reply, all, forward, note):mode>")
+def begin(message_id: int, mode: composing.Mode) -> Any:
+    """Begin to answer, pass on or remark on one message: the words that stand in the draft already stay."""
+    user = person()
+    message = access.access_message(user, message_id, for_change=True)
+    found = message.ticket
+    begun = composing.begin(message, mode, user)
+    present = drafts.drafts_of(user, found).get(begun.kind)
+    written = drafts.Written(
+        html=(present.html if present else "") + begun.html,
+        to=", ".join(begun.to),
+        cc=", ".join(begun.cc),
+        bcc=present.bcc if present else "",
+        mode=begun.mode,
+        about_message_id=begun.about_message_id,
+        template_id=present.template_id if present else None,
+        attachment_keys=[
+            *(present.attachment_keys if present else ()),
+            *(each.public_key for each in begun.files),
+        ],
+        seen_message_id=reading.newest_message_id(found),
+    )
+    drafts.keep(user, found, begun.kind, written, revision=None)
+    if not wants_partial():
+        where = url_for("console.ticket", number=found.number, compose=begun.kind, _anchor="composer")
+        return redirect(where, 303)
+    kept = drafts.drafts_of(user, found)[begun.kind]
+    return jsonify(
+        kind=begun.kind,
+        html=kept.html,
+        to=kept.to,
+        cc=kept.cc,
+        bcc=kept.bcc,
+        mode=kept.mode,
+        about=kept.about_message_id or "",
+        seen=kept.seen_message_id or "",
+        revision=kept.revision,
+        files=[asdict(each) for each in kept_files(user, kept)],
+    )
+
+
+@blueprint.get("/addresses")
+def addresses() -> Response:
+    """Addresses that begin with what was typed, or belong to people whose name does."""
+    return jsonify(people.addresses_like(person(), request.args.get("q", "")))
+
+
 @blueprint.post(f"/messages/<{ID}:message_id>/cancel")
 def cancel_sending(message_id: int) -> Any:
     message = access.access_message(person(), message_id, for_change=True)
-    number = message.ticket.number
-    replies.cancel_sending(message, person())
+    found = message.ticket
+    waiting_replies.cancel_sending(message, person())
     if wants_partial():
-        return jsonify(says="Not sent. Your text is back in the reply.", html=message.html)
-    flash("The reply was taken back and not sent.", "success")
-    return redirect(url_for("console.ticket", number=number), 303)
+        kept = drafts.drafts_of(person(), found).get("reply")
+        words_ = {"html": kept.html, "revision": kept.revision} if kept is not None else {}
+        return jsonify(says="Not sent. Your text is back in the reply.", **words_)
+    flash("The reply was taken back and not sent. Your text is back in the reply.", "success")
+    return redirect(url_for("console.ticket", number=found.number), 303)
 
 
 @blueprint.get(f"/tickets/<{ID}:number>/suggestions")
@@ -128,10 +204,62 @@ def _draft(tab: str) -> Draft:
         note=form.get("html", "") if tab == "note" else "",
         to=form.get("to", ""),
         cc=form.get("cc", ""),
+        bcc=form.get("bcc", ""),
+        mode="forward" if form.get("mode") == "forward" else "reply",
+        about=_number(form.get("about", "")),
+        template=_small_number(form.get("template", "")),
         # "Send anyway" names what its reader has seen since; the form itself what stood there before.
         seen=max((int(value) for value in form.getlist("seen") if _is_id(value)), default=None),
         attachment_keys=tuple(form.getlist("attachment"))[:MOST_FILES],
+        send_at=form.get("send_at", ""),
     )
+
+
+def _answer(found: Ticket, draft: Draft) -> replies.Answer:
+    return replies.Answer(
+        html=_html(draft.html),
+        to=_addresses(draft.to),
+        cc=_addresses(draft.cc),
+        bcc=_addresses(draft.bcc),
+        template_id=draft.template,
+        attachment_keys=draft.attachment_keys,
+        then_status=_then(found),
+        about_message_id=draft.about,
+        seen_message_id=draft.seen,
+        send_at=_moment(draft.send_at),
+        is_from_draft=True,
+    )
+
+
+def _doubts(draft: Draft) -> list[Doubt]:
+    """What the writer has not yet said yes to."""
+    text = "" if draft.mode == "forward" else html_to_text(_html(draft.html))
+    found = doubts_about(
+        text,
+        has_files=bool(draft.attachment_keys) or "<img" in draft.html,
+        recipients=_addresses(f"{draft.to},{draft.cc},{draft.bcc}"),
+    )
+    confirmed = set(request.form.getlist("sure"))
+    return [doubt for doubt in found if doubt.rule not in confirmed]
+
+
+def _moment(text: str) -> datetime | None:
+    """The time of a field of the page, which is in the writer's zone."""
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=words.reader().zone)
+    except ValueError as error:
+        raise UserFault("The time to send this reply at could not be read. Choose it again.") from error
+
+
+def _number(text: str) -> int | None:
+    return int(text) if _is_id(text) else None
+
+
+def _small_number(text: str) -> int | None:
+    number = _number(text)
+    return number if number is not None and number <= LARGEST_SMALL_ID else None
 
 
 def _is_id(text: str) -> bool:
@@ -161,14 +289,14 @@ def _then(found: Ticket) -> str | None:
     chosen = request.form.get("then", "")
     if chosen:
         return chosen
-    template_id = request.form.get("template", type=int)
+    template_id = _small_number(request.form.get("template", ""))
     if template_id and templates.access_template(template_id, person(), found).actions.get("status"):
         return None
     return "open" if found.status in ("new", "open") else None
 
 
-def _refused(number: int, fault: UserFault, draft: Draft) -> Any:
-    """The fault in words beside the text, which stays; after a conflict also what is new."""
+def _refused(number: int, fault: UserFault, draft: Draft, doubts: Sequence[Doubt] = ()) -> Any:
+    """The fault in words beside the text, which stays; after a conflict also what is new, with doubts the way on."""
     found = access.access_ticket_by_number(person(), number)
     newer: tuple[Any, ...] = ()
     seen = draft.seen
@@ -176,7 +304,15 @@ def _refused(number: int, fault: UserFault, draft: Draft) -> Any:
         thread = reading.Thread(tuple(reading.newer_than(found, draft.seen, person())), has_older=False)
         newer = timeline_of(found, thread, (), words.reader()).entries
         seen = max((each.message.id for each in thread.said), default=draft.seen)
-    refusal = {"fault": str(fault), "newer": newer, "newest_id": seen, "form_id": f"{draft.tab}-form"}
+    refusal = {
+        "fault": str(fault),
+        "newer": newer,
+        "newest_id": seen,
+        "form_id": f"{draft.tab}-form",
+        # Whoever has said yes to one question is not asked it again beside the next.
+        "sure": [*request.form.getlist("sure"), *(doubt.rule for doubt in doubts)],
+        "is_doubt": bool(doubts),
+    }
     if wants_partial():
         return render_template("console/_refusal.html", ticket=found, **refusal), fault.status_code
     context = page_of(person(), number, is_looked_at=False, draft=draft)
@@ -184,11 +320,15 @@ def _refused(number: int, fault: UserFault, draft: Draft) -> Any:
 
 
 def _sent(number: int, message: Message) -> Any:
-    seconds = current_app.config["SETTINGS"].undo_seconds
     names = ", ".join(one["address"] for one in message.to)
+    is_later = message.delivery_state == "scheduled" and message.send_at is not None
     says = f"Sent to {names}."
+    if is_later and message.send_at is not None:
+        says = f"Will be sent to {names}: {words.reader().moment(message.send_at)}."
     if wants_partial():
-        undo_url = url_for("console.cancel_sending", message_id=message.id) if seconds else ""
-        return jsonify(says=says, undo_url=undo_url, undo_seconds=seconds)
+        seconds = current_app.config["SETTINGS"].undo_seconds
+        can_undo = bool(seconds) or is_later
+        undo_url = url_for("console.cancel_sending", message_id=message.id) if can_undo else ""
+        return jsonify(says=says, undo_url=undo_url, undo_seconds=seconds or SECONDS_TO_READ)
     flash(says, "success")
     return redirect(url_for("console.ticket", number=number), 303)

@@ -41,11 +41,16 @@ MOST_CANDIDATES = 10
 
 @dataclass(frozen=True)
 class Found:
-    """A ticket, its policy, and the escalation to its present tier that is still open."""
+    """A ticket, its policy, and its escalations that are still open."""
 
     ticket: Ticket
     policy: SlaPolicy | None
-    escalation: Escalation | None
+    escalations: tuple[Escalation, ...]
+
+    @property
+    def escalation(self) -> Escalation | None:
+        """The one to its present tier."""
+        return next((one for one in self.escalations if one.to_level == self.ticket.tier_level), None)
 
 
 @dataclass(frozen=True)
@@ -105,15 +110,8 @@ def ticket_of(user: User, number: int) -> Found:
         access.visible_tickets(user)
         .add_columns(SlaPolicy, Escalation)
         .outerjoin(SlaPolicy, SlaPolicy.id == Ticket.policy_id)
-        # At most one is open for a level: the unique index says so.
-        .outerjoin(
-            Escalation,
-            and_(
-                Escalation.ticket_id == Ticket.id,
-                Escalation.to_level == Ticket.tier_level,
-                Escalation.ended_at.is_(None),
-            ),
-        )
+        # At most one is open for a level, and levels are few.
+        .outerjoin(Escalation, and_(Escalation.ticket_id == Ticket.id, Escalation.ended_at.is_(None)))
         .where(Ticket.number == number)
         .options(
             joinedload(Ticket.branch),
@@ -122,10 +120,11 @@ def ticket_of(user: User, number: int) -> Found:
             selectinload(Ticket.tags),
         )
     )
-    row = db.session.execute(found).unique().one_or_none()
-    if row is None:
+    rows = db.session.execute(found).unique().all()
+    if not rows:
         raise NotFound("There is no such ticket within your reach.")
-    return Found(*row)
+    ticket, policy, _ = rows[0]
+    return Found(ticket, policy, tuple(row[2] for row in rows if row[2] is not None))
 
 
 def thread_of(ticket: Ticket, *, before: int | None = None, size: int = MESSAGES_AT_ONCE) -> Thread:
@@ -177,7 +176,7 @@ def standing_of(found: Found, facts: list[Fact], at: datetime) -> Standing:
     if policy is not None:
         happened = [sla_rules.TicketEvent(fact.kind, fact.at, fact.data, fact.message_id) for fact in facts]
         clocks = sla_rules.compute_clocks(happened, sla.policy_rule(policy), calendar, at)
-    path = escalation_rules.escalation_path(escalation.facts_of(ticket), clocks, calendar)
+    path = escalation_rules.escalation_path(escalation.facts_of(ticket, found.escalations), clocks, calendar)
     return Standing(tuple(clocks), path, str(policy) if policy else "")
 
 
@@ -255,6 +254,15 @@ def newer_than(ticket: Ticket, message_id: int, user: User) -> list[Said]:
     rows = db.session.execute(found.order_by(Message.id).limit(MESSAGES_AT_ONCE)).all()
     files = _attachments_of([row[0].id for row in rows])
     return [Said(message, Body(*body), files.get(message.id, ())) for message, *body in rows]
+
+
+def newest_message_id(ticket: Ticket) -> int | None:
+    """The id of the newest message of the ticket, notes included. One statement."""
+    found = select(Message.id).where(Message.ticket_id == ticket.id)
+    newest: int | None = db.session.scalar(
+        found.order_by(Message.created_at.desc(), Message.id.desc()).limit(1)
+    )
+    return newest
 
 
 def _with_bodies() -> Select[Any]:

@@ -1,6 +1,6 @@
 """The ticket page: what was said, what matters about it, and the list it was chosen from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import redirect, render_template, request, url_for
@@ -10,11 +10,12 @@ from portal import access
 from portal.errors import NotFound, UserFault
 from portal.errors_pages import wants_partial
 from portal.extensions import db
+from portal.models import Draft as KeptDraft
 from portal.models import Message, Ticket, User
 from portal.models.branch import PRIORITIES
 from portal.models.ticket import TICKET_TYPES
 from portal.rules import lifecycle
-from portal.services import assignment, tickets
+from portal.services import assignment, drafts, tickets
 from portal.views.console import facts, lists, presence, reading, words
 from portal.views.console.blueprint import ID, blueprint, person
 from portal.views.console.filters import TicketFilter
@@ -22,6 +23,15 @@ from portal.views.console.queue import wanted_list
 from portal.views.console.rows import chip_of
 from portal.views.console.side import explanations_of, may_change, side_of
 from portal.views.console.timeline import due_line, timeline_of
+
+
+@dataclass(frozen=True)
+class KeptFile:
+    """An upload that a draft holds."""
+
+    key: str
+    name: str
+    size: str
 
 
 @dataclass(frozen=True)
@@ -33,8 +43,18 @@ class Draft:
     note: str = ""
     to: str = ""
     cc: str = ""
+    bcc: str = ""
+    mode: str = "reply"
+    about: int | None = None
+    template: int | None = None
     seen: int | None = None
     attachment_keys: tuple[str, ...] = ()
+    files: tuple[KeptFile, ...] = ()
+    note_files: tuple[KeptFile, ...] = ()
+    # How often each was kept on the server: a window that knows an older count is behind.
+    revision: int = 0
+    note_revision: int = 0
+    send_at: str = ""
 
 
 @blueprint.get(f"/tickets/<{ID}:number>")
@@ -137,7 +157,7 @@ def page_of(
         "types": {name: words.TYPES[name] for name in TICKET_TYPES},
     }
     if has_composer:
-        context["draft"] = draft or new_draft(found.ticket, thread, timeline.seen_message_id)
+        context["draft"] = draft or new_draft(user, found.ticket, thread, timeline.seen_message_id)
     return context
 
 
@@ -152,13 +172,48 @@ def older_entries(user: User, number: int, before: int) -> str:
     )
 
 
-def new_draft(found: Ticket, thread: reading.Thread, seen: int) -> Draft:
-    """An empty answer to whoever wrote last."""
+def new_draft(user: User, found: Ticket, thread: reading.Thread, seen: int) -> Draft:
+    """What the person was writing here; without anything, an empty answer to whoever wrote last."""
     said = [each.message for each in thread.said if each.message.direction != "note"]
-    return Draft(
+    empty = Draft(
         tab="note" if request.args.get("compose") == "note" else "reply",
         to=", ".join(_answer_to(found, said[-1] if said else None)),
         seen=seen,
+    )
+    kept = drafts.drafts_of(user, found)
+    return _with_note(_with_reply(empty, kept.get("reply"), user), kept.get("note"), user)
+
+
+def _with_reply(empty: Draft, kept: KeptDraft | None, user: User) -> Draft:
+    if kept is None:
+        return empty
+    return replace(
+        empty,
+        html=kept.html,
+        to=kept.to or empty.to,
+        cc=kept.cc,
+        bcc=kept.bcc,
+        mode=kept.mode,
+        about=kept.about_message_id,
+        template=kept.template_id,
+        # What came in while the draft lay there has not been seen by its writer.
+        seen=kept.seen_message_id or empty.seen,
+        files=kept_files(user, kept),
+        revision=kept.revision,
+    )
+
+
+def _with_note(draft: Draft, kept: KeptDraft | None, user: User) -> Draft:
+    if kept is None:
+        return draft
+    return replace(draft, note=kept.html, note_files=kept_files(user, kept), note_revision=kept.revision)
+
+
+def kept_files(user: User, kept: KeptDraft) -> tuple[KeptFile, ...]:
+    """The files of a draft as the composer lists them."""
+    return tuple(
+        KeptFile(each.public_key, each.name or "File without a name", words.size(each.size_bytes))
+        for each in drafts.files_of(user, kept)
     )
 
 

@@ -27,6 +27,13 @@ _DELIVERY = {
     "bounced": ("Came back undelivered", "late"),
     "cancelled": ("Taken back, not sent", "warn"),
 }
+# What can be begun on a message: mode, label, icon.
+_WAYS = (
+    ("reply", "Reply", "reply"),
+    ("all", "Reply to all", "reply-all"),
+    ("forward", "Forward", "forward"),
+    ("note", "Note on it", "sticky-note"),
+)
 
 
 @dataclass(frozen=True)
@@ -43,8 +50,10 @@ class File:
 class Letter:
     """A message or note as it is shown: one of `own_html`, `frame`, `frame_url` and `text` holds its words."""
 
+    id: int
     key: str
     direction: str
+    ways: tuple[tuple[str, str, str], ...]
     author: str
     initials: str
     addressed: str
@@ -196,13 +205,13 @@ def _letter(
     message, body = said.message, said.body
     is_ours = message.direction != "in"
     author = _author(message, reader)
-    delivery, tone = (
-        _DELIVERY.get(message.delivery_state, ("", "")) if message.direction == "out" else ("", "")
-    )
+    delivery, tone = _delivery_of(message, reader)
     sender = sender_of(ticket, message) if message.has_remote_images else None
     shows_pictures = sender is not None and sender.shows_pictures
     shown_in = _ways_of_showing(message, said, shows_pictures=shows_pictures)
     return Letter(
+        id=message.id,
+        ways=_WAYS if message.direction != "note" else _WAYS[-1:],
         key=f"message-{message.id}",
         direction=message.direction,
         author=author,
@@ -235,6 +244,15 @@ def _letter(
         back_number=_back_number(ticket, message),
         **shown_in,
     )
+
+
+def _delivery_of(message: Message, reader: Reader) -> tuple[str, str]:
+    """What became of a mail of ours, and how worried to be; nothing where all is well."""
+    if message.direction != "out":
+        return "", ""
+    if message.delivery_state == "scheduled" and message.send_at is not None:
+        return f"Will be sent {reader.moment(message.send_at)}", "warn"
+    return _DELIVERY.get(message.delivery_state, ("", ""))
 
 
 def sender_of(ticket: Ticket, message: Message) -> Identity | None:
@@ -349,6 +367,8 @@ def _label(message: Message, is_ours: bool, templates: dict[int | None, str]) ->
         return "Automatic reply"
     if message.is_automatic:
         return "Sent by Portal"
+    if "forwards" in message.thread_evidence:
+        return "Forwarded"
     name = templates.get(message.id)
     return f"Template “{name}”" if is_ours and name else ""
 
@@ -356,9 +376,10 @@ def _label(message: Message, is_ours: bool, templates: dict[int | None, str]) ->
 def _cancel_url(message: Message, reader: Reader) -> str:
     """Where a reply that still waits can be taken back by whoever wrote it."""
     seconds = current_app.config["SETTINGS"].undo_seconds
-    waits = message.direction == "out" and message.delivery_state == "queued"
+    if message.author_id != reader.user_id or message.direction != "out":
+        return ""
     is_young = reader.at - message.created_at < timedelta(seconds=seconds)
-    if waits and is_young and message.author_id == reader.user_id:
+    if message.delivery_state == "scheduled" or (message.delivery_state == "queued" and is_young):
         return url_for("console.cancel_sending", message_id=message.id)
     return ""
 

@@ -1,13 +1,15 @@
 /*
- * The composer: keeps a draft in this browser, puts templates in at the cursor, uploads files, sends without leaving
- * the page, and offers to take back what was sent. Until the editor stands, the plain field does all of it.
+ * The composer: keeps its draft, puts templates in at the cursor, uploads files, sends without leaving the page, now or
+ * later, and offers to take back what was sent. Until the editor stands, the plain field does all of it.
  */
 
 import { messageIn, request } from "../partial.js";
 import { announce } from "../toast.js";
+import { DraftKeeper } from "./draft.js";
 import { startFiles } from "./files.js";
+import { startLater } from "./later.js";
 
-const SAVE_MS = 500;
+const FIELDS = ["to", "cc", "bcc", "template", "mode", "about", "seen"];
 
 export function attach(form) {
   const writer = new Writer(form);
@@ -21,14 +23,21 @@ class Writer {
     this.field = form.querySelector("textarea");
     this.panel = form.closest(".composer-panel");
     this.composer = form.closest("[data-composer]");
-    this.key = `portal-draft-${form.dataset.draft}`;
     this.says = form.querySelector("[data-says]");
+    this.draft = new DraftKeeper(form, {
+      read: () => this.body(),
+      snapshot: () => this.snapshot(),
+      said: (words) => this.say(words),
+      conflict: (html) => this.disagree(html),
+    });
   }
 
   start() {
-    this.files = startFiles(this.form, this.composer, () => this.panel.hidden, () => this.saveSoon());
+    this.files = startFiles(this.form, this.composer, () => this.panel.hidden, () => this.draft.changed());
     this.restore();
-    this.form.addEventListener("input", () => this.saveSoon());
+    startLater(this.form);
+    this.form.addEventListener("input", () => this.draft.changed());
+    this.form.addEventListener("portal:begun", ({ detail }) => this.take(detail));
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.send(event.submitter);
@@ -36,6 +45,7 @@ class Writer {
     this.field.addEventListener("portal:editor", ({ detail: editor }) => {
       this.editor = editor;
       this.form.elements.format.value = "html";
+      editor.model.document.on("change:data", () => this.draft.changed());
       if (this.wantsFocus) editor.focus();
     });
     this.field.addEventListener("keydown", (event) => {
@@ -91,48 +101,85 @@ class Writer {
 
   /* --- the draft --- */
 
-  saveSoon() {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.save(), SAVE_MS);
+  body(submitter) {
+    this.field.value = this.html;
+    const body = new FormData(this.form, submitter);
+    body.delete("files");
+    body.set("kind", this.form.dataset.kind);
+    return body;
   }
 
-  save() {
-    const { to, cc, template, format } = this.form.elements;
-    const draft = { html: this.html, format: format.value, files: this.files.kept() };
-    for (const field of [to, cc]) if (field && field.value !== field.dataset.saved) draft[field.name] = field.value;
-    if (template?.value) draft.template = template.value;
-    const isEmpty = !this.html.trim() && !draft.files.length;
-    try {
-      if (isEmpty) localStorage.removeItem(this.key);
-      else localStorage.setItem(this.key, JSON.stringify(draft));
-      this.say(isEmpty ? "" : "Draft kept in this browser");
-    } catch {
-      this.say("This draft is not kept: the browser's storage is full");
-    }
+  snapshot() {
+    const values = { html: this.html, format: this.form.elements.format.value, files: this.files.kept() };
+    for (const name of FIELDS) if (this.form.elements[name]) values[name] = this.form.elements[name].value;
+    return values;
   }
 
   restore() {
-    let draft;
-    try {
-      draft = JSON.parse(localStorage.getItem(this.key));
-    } catch {
-      localStorage.removeItem(this.key);
+    const kept = this.draft.unsaved();
+    // What the server gives back after a refusal is newer than anything this browser kept.
+    if (!kept || this.form.querySelector("[data-error]")) {
+      if (this.draft.revision) this.say("Your draft is back");
+      return;
     }
-    // What the server gives back after a refusal is newer than any draft.
-    if (!draft || this.field.value.trim()) return;
-    this.field.value = draft.format === "html" ? draft.html : asHtml(draft.html ?? "");
-    for (const name of ["to", "cc", "template"]) {
-      if (draft[name] !== undefined && this.form.elements[name]) this.form.elements[name].value = draft[name];
-    }
-    this.files.restore(draft.files ?? []);
-    // Whatever stands in the field now is HTML, which the editor will take over.
-    this.form.elements.format.value = "html";
+    this.fill({ ...kept, html: kept.format === "html" ? kept.html : asHtml(kept.html ?? "") });
+    this.draft.changed();
     this.say("Your draft is back");
   }
 
-  forget() {
-    clearTimeout(this.timer);
-    localStorage.removeItem(this.key);
+  /* Everything that a draft holds, whether the server or this browser has kept it. */
+  fill(values) {
+    this.html = values.html;
+    // Whatever stands in the field now is HTML, which the editor will take over.
+    this.form.elements.format.value = "html";
+    for (const name of FIELDS) {
+      if (values[name] !== undefined && this.form.elements[name]) this.form.elements[name].value = values[name];
+    }
+    this.files.clear();
+    this.files.restore(values.files ?? []);
+    this.showMode();
+  }
+
+  /* What was begun on one message: the server has put it together with what stood in the draft. */
+  take(begun) {
+    this.draft.forget();
+    this.draft.revision = begun.revision;
+    this.fill(begun);
+    this.composer.querySelector(`#tab-${begun.kind}`).click();
+    this.show();
+    if (begun.mode === "forward") this.form.elements.to.focus();
+  }
+
+  showMode() {
+    const note = this.form.querySelector("[data-mode]");
+    if (note) note.hidden = this.form.elements.mode.value !== "forward";
+  }
+
+  /* Another window has kept something since: nothing is overwritten until its writer has chosen. */
+  disagree(html) {
+    this.draft.isStopped = true;
+    const place = this.form.querySelector("[data-refusal]");
+    const banner = document.createElement("div");
+    banner.className = "refusal";
+    banner.setAttribute("role", "alert");
+    const words = document.createElement("p");
+    words.className = "banner banner-warn";
+    words.textContent = messageIn(html) || "You went on with this draft in another window.";
+    const choices = document.createElement("p");
+    choices.className = "row-line";
+    choices.append(
+      choice("Take the newer text", () => {
+        this.draft.forget();
+        location.reload();
+      }),
+      choice("Keep what stands here", () => {
+        this.draft.isStopped = false;
+        banner.remove();
+        this.draft.keep({ isForced: true });
+      }),
+    );
+    banner.append(words, choices);
+    place.replaceChildren(banner);
   }
 
   /* --- sending --- */
@@ -140,21 +187,20 @@ class Writer {
   async send(submitter) {
     if (this.isSending) return;
     this.isSending = true;
-    this.field.value = this.html;
-    const body = new FormData(this.form, submitter);
-    body.delete("files");
+    const body = this.body(submitter);
+    // A time that was looked at is none: only its own button sends later.
+    if (!submitter?.closest("[data-later]") && !submitter?.hasAttribute("data-anyway")) body.delete("send_at");
     const buttons = [...this.form.querySelectorAll("button")];
     buttons.forEach((button) => (button.disabled = true));
-    const kept = this.html;
     try {
       const response = await request(this.form.action, { method: "POST", body });
       if (!response.ok) return this.refuse(await response.text());
       const answer = await response.json();
       this.clear();
-      this.offerUndo(answer, kept);
+      this.offerUndo(answer);
       document.dispatchEvent(new CustomEvent("portal:changed"));
     } catch {
-      this.save();
+      this.draft.changed();
     } finally {
       this.isSending = false;
       buttons.forEach((button) => (button.disabled = false));
@@ -162,7 +208,7 @@ class Writer {
   }
 
   refuse(html) {
-    this.save();
+    this.draft.changed();
     const place = this.form.querySelector("[data-refusal]");
     if (html.includes("data-error")) place.innerHTML = html;
     else announce(messageIn(html) || "That was not sent. Your text is still here; try again.", { isError: true });
@@ -171,7 +217,7 @@ class Writer {
   }
 
   haveSeen(id) {
-    this.form.elements.seen.value = id;
+    if (id) this.form.elements.seen.value = id;
     this.form.querySelector("[data-refusal]").replaceChildren();
     this.focus();
   }
@@ -179,24 +225,28 @@ class Writer {
   clear() {
     this.html = "";
     this.files.clear();
-    this.forget();
+    this.draft.forget();
     this.form.querySelector("[data-refusal]").replaceChildren();
-    if (this.form.elements.template) this.form.elements.template.value = "";
+    for (const name of ["cc", "bcc", "template", "about", "send_at"]) {
+      if (this.form.elements[name]) this.form.elements[name].value = "";
+    }
+    if (this.form.elements.mode) this.form.elements.mode.value = "reply";
+    this.form.querySelector(".later-menu")?.removeAttribute("open");
+    this.showMode();
     this.say("");
   }
 
-  offerUndo(answer, kept) {
+  offerUndo(answer) {
     if (!answer.undo_url) return announce(answer.says);
     announce(answer.says, {
+      seconds: answer.undo_seconds,
       action: {
         label: "Undo",
         run: async () => {
           const response = await request(answer.undo_url, { method: "POST", body: new FormData() });
           if (!response.ok) return announce(messageIn(await response.text()), { isError: true });
-          this.html = kept;
-          this.save();
-          this.focus();
-          document.dispatchEvent(new CustomEvent("portal:changed"));
+          // The words are the draft again: the page shows it as it shows every draft.
+          location.reload();
         },
       },
     });
@@ -215,7 +265,7 @@ class Writer {
     this.form.elements.template.value = template.id;
     button.closest("details")?.removeAttribute("open");
     this.say(template.unfilled.length ? `To be filled in by you: ${template.unfilled.join(", ")}` : "");
-    this.saveSoon();
+    this.draft.changed();
   }
 
   insert(html) {
@@ -232,6 +282,15 @@ class Writer {
   say(words) {
     if (this.says) this.says.textContent = words;
   }
+}
+
+function choice(label, run) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "button";
+  button.textContent = label;
+  button.addEventListener("click", run);
+  return button;
 }
 
 function asHtml(text) {

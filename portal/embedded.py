@@ -92,11 +92,11 @@ def start_database(embedded: Embedded) -> bool:
     _postgres_tool(
         embedded, "pg_ctl", "start", "-w", "-t", str(START_SECONDS), "-l", str(log), "-o", options, log=log
     )
-    with psycopg.connect(
-        host=str(embedded.socket_dir), user="portal", dbname="postgres", autocommit=True
-    ) as session:
-        if not session.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
-            session.execute(f"CREATE DATABASE {DATABASE}")
+    try:
+        _create_where_missing(embedded)
+    except psycopg.OperationalError as error:
+        # It was stopped again in this very moment. Whoever watches over it tries once more.
+        raise CannotStart(f"The embedded PostgreSQL went away at its start; see {log}.") from error
     return True
 
 
@@ -148,6 +148,14 @@ def stop_redis(embedded: Embedded) -> None:
         client.shutdown(nosave=True)
     with suppress(CannotStart):
         _wait_until(lambda: not _redis_answers(embedded), REDIS_START_SECONDS, "")
+
+
+def _create_where_missing(embedded: Embedded) -> None:
+    with psycopg.connect(
+        host=str(embedded.socket_dir), user="portal", dbname="postgres", autocommit=True
+    ) as session:
+        if not session.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
+            session.execute(f"CREATE DATABASE {DATABASE}")
 
 
 def _database_answers(embedded: Embedded) -> bool:

@@ -1,7 +1,19 @@
 """Every failure answered in words: as a page, as the partial that asked, or as JSON."""
 
 import structlog
-from flask import Flask, Response, flash, jsonify, make_response, redirect, render_template, request, url_for
+from flask import (
+    Flask,
+    Response,
+    current_app,
+    flash,
+    g,
+    jsonify,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask_wtf.csrf import CSRFError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -96,6 +108,8 @@ def _answer_expired_form(_error: CSRFError) -> Response:
 def _answer_database_away(error: OperationalError) -> Response:
     db.session.rollback()
     log.error("database_away", path=request.path, error=type(error.orig).__name__)
+    # The page's frame would ask the database who this is, and fail like the page itself.
+    g._login_user = current_app.login_manager.anonymous_user()  # type: ignore[attr-defined]  # noqa: SLF001
     response = _answer(503, MESSAGES[503])
     response.headers["Retry-After"] = "5"
     return response

@@ -39,6 +39,7 @@ class Installation:
     var_dir: Path
     accounts: dict[str, dict[str, str]]
     log: Path
+    pid: int
 
     def flask(self, *words: str) -> str:
         """What a `flask` command prints; fails the test when the command fails."""
@@ -88,7 +89,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
     try:
         wait_until(lambda: _is_ready(base_url, process), log.read_text, START_SECONDS)
         accounts = json.loads((var_dir / "demo-accounts.json").read_text())
-        yield Installation(base_url, smtp_port, var_dir, accounts, log)
+        yield Installation(base_url, smtp_port, var_dir, accounts, log, process.pid)
     finally:
         process.send_signal(signal.SIGINT)
         try:

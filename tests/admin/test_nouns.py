@@ -1,5 +1,6 @@
 """What the pages of single nouns check, keep and offer."""
 
+import html
 import json
 import re
 
@@ -15,6 +16,7 @@ from portal.models import (
     InboxItem,
     ReplyTemplate,
     RoutingRule,
+    Ticket,
     User,
 )
 from portal.services import api_keys, suppression
@@ -265,6 +267,44 @@ class TestLedgers:
         assert item.state == "accepted"
         page = client.post(f"/admin/inbox/action/retry/{item.id}", follow_redirects=True)
         assert "Only mails in quarantine" in page.get_data(as_text=True)
+
+    def test_mail_in_quarantine_is_opened_by_hand_once(self, item, house, login):
+        item.raw = b"From: Ada <ada@customer.test>\r\nSubject: Hello <b>\r\n\r\nWords <script>"
+        db.session.commit()
+        client = login(house.admin)
+        address = f"/admin/inbox/open/{item.id}"
+        assert address in client.get(f"/admin/inbox/show/{item.id}").get_data(as_text=True)
+        page = client.get(address).get_data(as_text=True)
+        assert 'value="ada@customer.test"' in page
+        assert 'value="Ada"' in page
+        assert "Hello &lt;b&gt;" in page
+        assert "Words &lt;script&gt;" in page
+        assert "odd" in page, "the reason stands beside it"
+        refused = client.post(address, data={"branch": house.south.id, "address": "nobody"})
+        assert "is not an e-mail address" in html.unescape(refused.get_data(as_text=True))
+        form = {"branch": house.south.id, "address": "eve@customer.test", "name": "Eve", "subject": "By hand"}
+        answer = client.post(address, data=form)
+        ticket = db.session.query(Ticket).filter_by(subject="By hand").one()
+        assert (answer.status_code, answer.location) == (303, f"/tickets/{ticket.number}")
+        assert (ticket.branch_id, ticket.customer.name) == (house.south.id, "Eve")
+        again = client.post(address, data=form, follow_redirects=True).get_data(as_text=True)
+        assert "This one has been dealt with" in again
+        assert address not in again
+        assert db.session.query(Ticket).filter_by(subject="By hand").count() == 1
+
+    def test_only_admins_open_by_hand(self, item, house, login):
+        for person, status in ((house.auditor, 403), (house.lead, 403), (house.admin, 200)):
+            assert login(person).get(f"/admin/inbox/open/{item.id}").status_code == status
+        assert "/admin/inbox/open" not in login(house.auditor).get(f"/admin/inbox/show/{item.id}").get_data(
+            as_text=True
+        )
+
+    def test_the_page_that_opens_by_hand_takes_few_statements(self, item, house, login, count_queries):
+        client = login(house.admin)
+        client.get(f"/admin/inbox/open/{item.id}")
+        with count_queries() as statements:
+            assert client.get(f"/admin/inbox/open/{item.id}").status_code == 200
+        assert len(statements) <= 8, "\n".join(statements)
 
     def test_markup_of_strangers_is_shown_as_text(self, item, house, login):
         item.envelope_from = "<script>alert(1)</script>@evil.test"

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from portal.errors import UserFault
 from portal.extensions import db
 from portal.models import AuditEntry, Delivery, Event, InboxItem, OutboxItem
-from portal.views.admin import show
+from portal.views.admin import by_hand, show
 from portal.views.admin.base import AdminView
 from portal.views.admin.fields import label_of
 from portal.views.admin.rows import EventRows, Rows
@@ -98,7 +98,20 @@ class InboxView(AdminView):
         "ticket_id": _ticket,
         "size_bytes": show.bytes_count,
     }
-    page_verbs = {"raw": "read"}
+    page_verbs = {"raw": "read", "open_by_hand": "edit"}
+    show_template = "admin/received.html"
+
+    def may_open(self, row: InboxItem) -> bool:
+        """Whether this person can make a ticket of the mail."""
+        may_edit = self.appbuilder.sm.has_access("can_edit", self.class_permission_name)
+        return row.state == "quarantined" and bool(may_edit)
+
+    @expose("/open/<pk>", methods=["GET", "POST"])
+    @has_access
+    @permission_name("edit")
+    def open_by_hand(self, pk: str) -> Any:
+        """A ticket of a mail in quarantine."""
+        return by_hand.page(self, self._row(pk))
 
     @expose("/raw/<pk>")
     @has_access

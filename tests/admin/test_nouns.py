@@ -268,8 +268,10 @@ class TestLedgers:
         page = client.post(f"/admin/inbox/action/retry/{item.id}", follow_redirects=True)
         assert "Only mails in quarantine" in page.get_data(as_text=True)
 
-    def test_mail_in_quarantine_is_opened_by_hand_once(self, item, house, login):
+    def test_mail_in_quarantine_is_opened_by_hand_once(self, item, house, login, make):
         item.raw = b"From: Ada <ada@customer.test>\r\nSubject: Hello <b>\r\n\r\nWords <script>"
+        make.account(house.south, address="south@portal.test")
+        item.envelope_to = ["south+tag@portal.test"]
         db.session.commit()
         client = login(house.admin)
         address = f"/admin/inbox/open/{item.id}"
@@ -280,6 +282,7 @@ class TestLedgers:
         assert "Hello &lt;b&gt;" in page
         assert "Words &lt;script&gt;" in page
         assert "odd" in page, "the reason stands beside it"
+        assert f'<option selected value="{house.south.id}">' in page, "its recipient is the branch's"
         refused = client.post(address, data={"branch": house.south.id, "address": "nobody"})
         assert "is not an e-mail address" in html.unescape(refused.get_data(as_text=True))
         form = {"branch": house.south.id, "address": "eve@customer.test", "name": "Eve", "subject": "By hand"}

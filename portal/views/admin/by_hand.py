@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from flask import flash, redirect, request, url_for
 from flask_appbuilder.fieldwidgets import BS3TextFieldWidget, Select2Widget
 from flask_appbuilder.forms import DynamicForm
+from flask_appbuilder.widgets import FormWidget
 from flask_login import current_user
 from sqlalchemy import select
 from wtforms import SelectField, StringField
@@ -13,6 +14,7 @@ from wtforms.validators import InputRequired, Length
 from portal.errors import UserFault
 from portal.extensions import db
 from portal.models import Branch, InboxItem, Ticket, User
+from portal.services import accounts
 
 if TYPE_CHECKING:
     from portal.services.quarantine import Readable
@@ -35,6 +37,12 @@ class OpenForm(DynamicForm):  # type: ignore[misc]
     subject = StringField("Subject", validators=[Length(max=500)], widget=BS3TextFieldWidget())
 
 
+class OpenWidget(FormWidget):  # type: ignore[misc]
+    """The form with a button that says what it does."""
+
+    template = "admin/open_form.html"
+
+
 def page(view: "AdminView", item: InboxItem) -> Any:
     """The form, filled with what could be read; sent, the way to the ticket that was made."""
     # The machinery of mails is large, and only this page of the admin needs it.
@@ -51,7 +59,7 @@ def page(view: "AdminView", item: InboxItem) -> Any:
         if ticket is not None:
             flash(f"#{ticket.number} is opened. The mail as it came is attached to it.", "success")
             return redirect(url_for("console.ticket", number=ticket.number), 303)
-    widget = view.add_widget(form=form, include_cols=OpenForm.SHOWN, exclude_cols=[], fieldsets=None)
+    widget = OpenWidget(form=form, include_cols=OpenForm.SHOWN, exclude_cols=[], fieldsets=None)
     return view.render_template(
         "admin/open_by_hand.html",
         title=f"Open a ticket from received mail {item.id}",
@@ -65,7 +73,8 @@ def page(view: "AdminView", item: InboxItem) -> Any:
 
 
 def _form(item: InboxItem, readable: "Readable") -> OpenForm:
-    account = item.account
+    takers = (accounts.account_of_recipient(recipient) for recipient in item.envelope_to)
+    account = item.account or next((taker for taker in takers if taker is not None), None)
     form = OpenForm(
         data={
             "branch": account.branch_id if account is not None else None,

@@ -107,7 +107,7 @@ def _header(message: Message) -> str:
         "To": ", ".join(person["address"] for person in message.to),
     }
     shown = "<br>".join(f"{name}: {entities.escape(value)}" for name, value in lines.items() if value)
-    return f"<p>---------- Forwarded message ---------<br>{shown}</p>"
+    return f"<p>---------- Forwarded message ---------<br>{shown}</p><p>&nbsp;</p>"
 
 
 def _excerpt(message: Message) -> str:

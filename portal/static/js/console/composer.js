@@ -152,7 +152,10 @@ class Writer {
 
   showMode() {
     const note = this.form.querySelector("[data-mode]");
-    if (note) note.hidden = this.form.elements.mode.value !== "forward";
+    if (!note) return;
+    const isForward = this.form.elements.mode.value === "forward";
+    note.hidden = !isForward;
+    for (const each of this.form.querySelectorAll("[data-only-reply]")) each.hidden = isForward;
   }
 
   /* Another window has kept something since: nothing is overwritten until its writer has chosen. */

@@ -5,7 +5,7 @@ order in which it came, and sees what the ones before it have added. Nothing her
 """
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -28,6 +28,7 @@ from portal.services import (
     events,
     notifications,
     people,
+    rows,
     sla,
     suppression,
     tickets,
@@ -50,11 +51,13 @@ _WAITING_LOCKS = text(
     SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest(CAST(:keys AS text[])) AS key
     """
 )
-_IDS = text(
+_RESERVED = text(
     """
-    SELECT nextval(pg_get_serial_sequence('ticket', 'id')), nextval(pg_get_serial_sequence('message', 'id')),
-        nextval(pg_get_serial_sequence('customer', 'id'))
-    FROM generate_series(1, :many)
+    SELECT
+        ARRAY(SELECT nextval(pg_get_serial_sequence('message', 'id')) FROM generate_series(1, :messages)),
+        ARRAY(SELECT nextval(pg_get_serial_sequence('customer', 'id')) FROM generate_series(1, :tickets)),
+        ARRAY(SELECT nextval(pg_get_serial_sequence('ticket', 'id')) FROM generate_series(1, :tickets)),
+        ARRAY(SELECT nextval('ticket_number_seq') FROM generate_series(1, :tickets))
     """
 )
 
@@ -74,18 +77,65 @@ class Letter:
 
 
 @dataclass
+class _New:
+    """What a batch adds, in the order in which it is written: each kind in one statement, whatever refers to it later.
+
+    None of it is in the session before that.
+    """
+
+    customers: list[Customer] = field(default_factory=list)
+    identities: list[Identity] = field(default_factory=list)
+    tickets: list[Ticket] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    attachments: list[Attachment] = field(default_factory=list)
+
+
+@dataclass
+class _Ids:
+    """Reserved ids, the next one last: what belongs together can be written in one go."""
+
+    messages: list[int] = field(default_factory=list)
+    customers: list[int] = field(default_factory=list)
+    tickets: list[int] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A new ticket, the mail that opened it, the tags that the rules give it, and the colleague who brought it."""
+
+    ticket: Ticket
+    message: Message
+    mail: ParsedMail
+    tags: tuple[str, ...]
+    judged: agent_mail.Judged | None
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """The ticket of a mail and why; for a new one the tags that the rules give it, else None."""
+
+    ticket: Ticket
+    decision: threading.ThreadDecision
+    tags: tuple[str, ...] | None = None
+
+
+@dataclass
 class _Round:
     """What is known while a batch is placed."""
 
     desk: Desk
     book: ThreadBook
     keys: tuple[bytes, ...]
-    ids: Iterator[tuple[int, int, int]]
     twins: dict[tuple[str, str], int]
     customers: dict[str, Customer]
     tickets: dict[int, Ticket] = field(default_factory=dict)
     touched: dict[int, Ticket] = field(default_factory=dict)
-    written: list[tuple[InboxItem, int | None, str]] = field(default_factory=list)
+    new: _New = field(default_factory=_New)
+    ids: _Ids = field(default_factory=_Ids)
+    opened: list[_Opened] = field(default_factory=list)
+    # What becomes of the items.
+    settled: list[dict[str, Any]] = field(default_factory=list)
 
 
 def take(items: Sequence[InboxItem], *, may_wait: bool) -> int:
@@ -116,16 +166,16 @@ def _take(items: Sequence[InboxItem], *, may_wait: bool) -> int:
     keys = _keys()
     book = ThreadBook(desk.own_addresses)
     book.read([letter.facts for letter in letters], keys)
-    work = _Round(desk, book, keys, _reserved_ids(len(letters)), _twins_of(letters), _customers_of(letters))
-    done -= _place_all(work, letters, may_wait=may_wait)
-    db.session.flush()
-    for item, ticket_id, reason in work.written:
-        item.state, item.ticket_id, item.reason, item.processed_at = "processed", ticket_id, reason, now()
-    touched = list(work.touched.values())
-    if touched:
-        sla.refresh_all(touched)
-    for ticket in touched:
-        events.announce(ticket)
+    work = _Round(desk, book, keys, _twins_of(letters), _customers_of(letters))
+    with events.held():
+        done -= _place_all(work, letters, may_wait=may_wait)
+        touched = list(work.touched.values())
+        clocks = sla.advance(touched)
+        for ticket in touched:
+            events.announce(ticket)
+        _write(work)
+        sla.keep(clocks)
+        _follow_up(work)
     return done
 
 
@@ -159,10 +209,10 @@ def _addressed(item: InboxItem, mail: ParsedMail, desk: Desk) -> Letter | None:
     if account is None:
         quarantine(item, "None of its recipients is an address of ours.")
         return None
-    item.account_id = account.id
     if mail.message_id and tokens.read_message_id(_keys(), mail.message_id):
         reason = "Our own mail came back to us; it stands in its ticket already."
-        item.state, item.reason, item.processed_at = "processed", reason, now()
+        item.account_id, item.processed_at = account.id, now()
+        item.state, item.reason = "processed", reason
         return None
     bounced = _bounced_delivery(item, mail) if mail.is_bounce else None
     return Letter(item, mail, account, _facts(item, mail, account, desk), bounced)
@@ -200,11 +250,6 @@ def _facts(item: InboxItem, mail: ParsedMail, account: ChannelAccount, desk: Des
         branch_id=account.branch_id,
         own_addresses=desk.own_addresses,
     )
-
-
-def _reserved_ids(many: int) -> Iterator[tuple[int, int, int]]:
-    """Ids for a ticket, a message and a customer each: what belongs together is written in one go."""
-    return iter([tuple(row) for row in db.session.execute(_IDS, {"many": many})])
 
 
 def _twins_of(letters: Sequence[Letter]) -> dict[tuple[str, str], int]:
@@ -249,7 +294,8 @@ def _customers_of(letters: Sequence[Letter]) -> dict[str, Customer]:
 
 def _place_all(work: _Round, letters: Sequence[Letter], *, may_wait: bool) -> int:
     """Place each letter in turn; return how many must wait for whoever holds their ticket."""
-    decided = (_decide(work, letter).ticket_id for letter in letters)
+    decided = [_decide(work, letter).ticket_id for letter in letters]
+    _reserve(work, messages=len(letters), tickets=decided.count(None))
     wanted = {ticket_id for ticket_id in decided if ticket_id is not None}
     _lock_tickets(work, wanted, may_wait=may_wait)
     left = 0
@@ -266,6 +312,14 @@ def _place_all(work: _Round, letters: Sequence[Letter], *, may_wait: bool) -> in
             continue
         _place(work, letter, decision)
     return left
+
+
+def _reserve(work: _Round, *, messages: int = 0, tickets: int = 0) -> None:
+    """Ids for so many messages, and for so many new tickets with a number and a customer each."""
+    reserved = db.session.execute(_RESERVED, {"messages": messages, "tickets": tickets}).one()
+    ids = work.ids
+    for kept, more in zip((ids.messages, ids.customers, ids.tickets, ids.numbers), reserved, strict=True):
+        kept[:0] = reversed(more)
 
 
 def _decide(work: _Round, letter: Letter) -> threading.ThreadDecision:
@@ -300,17 +354,34 @@ def _place(work: _Round, letter: Letter, decision: threading.ThreadDecision) -> 
     if twin[0] and twin in work.twins:
         _note_twin(work, letter, work.twins[twin])
         return
+    if letter.agent is not None:
+        # What our own people may do is asked of the database.
+        _write_so_far(work)
     ticket = work.tickets.get(decision.ticket_id or 0)
     judged = _judge_agent(work, letter, decision, ticket)
     if ticket is not None and judged is not None and judged.outcome in agent_mail.IN_TICKET:
-        message = _write_message(work, letter, ticket, decision)
+        message = _new_message(work, letter, ticket, decision)
+        _write_so_far(work)
         agent_mail.post(ticket, message, judged)
     else:
         ticket, message = _place_from_customer(work, letter, decision, judged)
     work.twins[twin] = message.id
     work.book.add(ticket, message)
     work.touched[ticket.id] = ticket
-    work.written.append((letter.item, ticket.id, ""))
+    _settle(work, letter, ticket.id, "")
+
+
+def _settle(work: _Round, letter: Letter, ticket_id: int, reason: str) -> None:
+    work.settled.append(
+        {
+            "id": letter.item.id,
+            "state": "processed",
+            "account_id": letter.account.id,
+            "ticket_id": ticket_id,
+            "reason": reason,
+            "processed_at": now(),
+        }
+    )
 
 
 def _judge_agent(
@@ -335,53 +406,54 @@ def _place_from_customer(
     passed_on = judged.forwarded if judged is not None else None
     if passed_on is not None:
         letter = replace(letter, mail=passed_on.mail)
-        writer = _sender(passed_on.mail)
-        if writer not in work.customers:
-            work.customers[writer] = people.customer_of_address(writer, passed_on.mail.from_name)
-    ticket, decision, is_new = _ticket_for(work, letter, decision)
-    message = _write_message(work, letter, ticket, decision)
+        if _sender(letter.mail) not in work.customers:
+            work.customers.update(_customers_of([letter]))
+    placed = _ticket_for(work, letter, decision)
+    ticket, is_new = placed.ticket, placed.tags is not None
+    message = _new_message(work, letter, ticket, placed.decision)
     if judged is not None:
         agent_mail.note_judgement(message, judged)
     if letter.bounced is not None and not letter.mail.is_temporary_bounce:
+        # Whom it did not reach may have been met in this batch.
+        _write_so_far(work)
         _note_bounce(letter.bounced[0], letter.mail, ticket, message)
     _after_message(work, ticket, message, letter.mail, is_new=is_new)
-    if judged is not None and passed_on is not None:
-        agent_mail.add_remark(ticket, judged.agent, passed_on.remark)
-    elif is_new:
-        acknowledging.acknowledge(ticket, message, letter.mail, work.desk.own_addresses)
+    if placed.tags is not None:
+        work.opened.append(_Opened(ticket, message, letter.mail, placed.tags, judged))
     return ticket, message
 
 
 def _note_twin(work: _Round, letter: Letter, message_id: int) -> None:
     """The same mail by way of another mailbox, or delivered twice: one message, which says where else it came in."""
-    # It may be of this very batch.
-    db.session.flush()
-    message = db.session.get_one(Message, message_id)
+    of_batch = (message for message in work.new.messages if message.id == message_id)
+    message = next(of_batch, None) or db.session.get_one(Message, message_id)
     others = [*message.thread_evidence.get("also_received_at", ()), letter.account.address]
     message.thread_evidence = {**message.thread_evidence, "also_received_at": others}
-    work.written.append((letter.item, message.ticket_id, "The same mail is in its ticket already."))
+    _settle(work, letter, message.ticket_id, "The same mail is in its ticket already.")
 
 
-def _ticket_for(
-    work: _Round, letter: Letter, decision: threading.ThreadDecision
-) -> tuple[Ticket, threading.ThreadDecision, bool]:
+def _ticket_for(work: _Round, letter: Letter, decision: threading.ThreadDecision) -> _Placed:
     if decision.ticket_id is None:
-        return _open(work, letter), decision, True
+        return _open(work, letter, decision)
     ticket = work.tickets[decision.ticket_id]
     if letter.mail.is_bounce or letter.mail.is_auto_reply:
-        return ticket, decision, False
+        return _Placed(ticket, decision)
     after = lifecycle.status_after_customer_message(
         ticket.status, ticket.closed_at, now(), work.desk.branches[ticket.branch_id].reopen_window_days
     )
     if after.is_follow_up:
         followed = threading.ThreadDecision(None, "follow_up", after.reason, {"follows": ticket.number})
-        return _open(work, letter, follows=ticket), followed, True
-    return ticket, decision, False
+        return _open(work, letter, followed, follows=ticket)
+    return _Placed(ticket, decision)
 
 
-def _open(work: _Round, letter: Letter, follows: Ticket | None = None) -> Ticket:
-    """A new ticket, placed by the rules, its decision kept with it."""
+def _open(
+    work: _Round, letter: Letter, why: threading.ThreadDecision, follows: Ticket | None = None
+) -> _Placed:
+    """A new ticket, placed by the rules, their decision kept with it."""
     mail, account, desk = letter.mail, letter.account, work.desk
+    if not work.ids.tickets:
+        _reserve(work, tickets=20)
     customer = follows.customer if follows is not None else _customer_for(work, letter)
     decision = routing.route(
         _route_facts(mail, account),
@@ -405,15 +477,16 @@ def _open(work: _Round, letter: Letter, follows: Ticket | None = None) -> Ticket
         priority=decision.priority,
         ticket_type=decision.type,
         policy_id=decision.policy_id,
-        tags=decision.tags,
         follows_id=follows.id if follows else None,
         language=mail.language or "",
         opened_at=letter.item.created_at,
-        ticket_id=_next_ids(work)[0],
+        ticket_id=work.ids.tickets.pop(),
         policies=desk.policies,
     )
+    ticket.number = work.ids.numbers.pop()
     work.tickets[ticket.id] = ticket
-    return ticket
+    work.new.tickets.append(ticket)
+    return _Placed(ticket, why, decision.tags)
 
 
 def _route_facts(mail: ParsedMail, account: ChannelAccount) -> routing.RouteFacts:
@@ -437,33 +510,22 @@ def _customer_for(work: _Round, letter: Letter) -> Customer:
     name = (letter.mail.from_name or address.partition("@")[0])[:200]
     known = work.customers.get(address)
     if known is None:
-        known = Customer(id=_next_ids(work)[2], name=name)
-        db.session.add_all(
-            [known, Identity(customer=known, kind="email", address=address, suppressed_reason="")]
-        )
+        known = Customer(id=work.ids.customers.pop(), name=name)
+        work.new.customers.append(known)
+        work.new.identities.append(Identity(customer_id=known.id, kind="email", address=address))
         work.customers[address] = known
     elif name and not known.name:
         known.name = name
     return known
 
 
-def _next_ids(work: _Round) -> tuple[int, int, int]:
-    found = next(work.ids, None)
-    if found is None:
-        work.ids = _reserved_ids(20)
-        found = next(work.ids)
-    return found
-
-
-def _write_message(
-    work: _Round, letter: Letter, ticket: Ticket, decision: threading.ThreadDecision
-) -> Message:
+def _new_message(work: _Round, letter: Letter, ticket: Ticket, decision: threading.ThreadDecision) -> Message:
     mail, item = letter.mail, letter.item
     split = split_reply(mail.text, mail.html)
     clean = sanitise(mail.html) if mail.html else None
     html, quoted_html = split_html(clean.html) if clean else ("", "")
     message = Message(
-        id=_next_ids(work)[1],
+        id=work.ids.messages.pop(),
         ticket_id=ticket.id,
         direction="in",
         channel_kind="email",
@@ -489,9 +551,9 @@ def _write_message(
         thread_evidence={"reason": decision.reason, **decision.evidence},
         created_at=item.created_at,
     )
-    db.session.add(message)
+    work.new.messages.append(message)
     for attachment in mail.attachments:
-        db.session.add(
+        work.new.attachments.append(
             Attachment(
                 message_id=message.id,
                 name=(attachment.name or "")[:200],
@@ -540,6 +602,44 @@ def _after_message(work: _Round, ticket: Ticket, message: Message, mail: ParsedM
             ticket=ticket,
             fact_key=f"answered-{message.id}",
         )
+
+
+def _write(work: _Round) -> None:
+    """Everything that the batch adds, and what becomes of its items; what it changes is written by the session."""
+    _insert(work.new)
+    rows.update(InboxItem, work.settled)
+
+
+def _write_so_far(work: _Round) -> None:
+    """For what asks the database: everything that has been added is written now, and in the session."""
+    new, work.new = work.new, _New()
+    _insert(new)
+    for written in (*new.customers, *new.tickets, *new.messages):
+        rows.adopt(written)
+
+
+def _insert(new: _New) -> None:
+    rows.insert(new.customers)
+    rows.insert(new.identities)
+    rows.insert(new.tickets)
+    rows.insert(new.messages)
+    rows.insert(new.attachments)
+
+
+def _follow_up(work: _Round) -> None:
+    """What a new ticket brings besides itself: tags, a colleague's remark, an acknowledgement where it is wanted."""
+    for opened in work.opened:
+        ticket, judged = opened.ticket, opened.judged
+        passed_on = judged.forwarded if judged is not None else None
+        is_answered = passed_on is None and work.desk.branches[ticket.branch_id].sends_acknowledgement
+        if (opened.tags or passed_on is not None or is_answered) and ticket not in db.session:
+            rows.adopt(ticket)
+        if opened.tags:
+            ticket.tags = tickets.tags_named(opened.tags)
+        if judged is not None and passed_on is not None:
+            agent_mail.add_remark(ticket, judged.agent, passed_on.remark)
+        elif is_answered:
+            acknowledging.acknowledge(ticket, opened.message, opened.mail, work.desk.own_addresses)
 
 
 def _bounced_delivery(item: InboxItem, mail: ParsedMail) -> tuple[Delivery, int] | None:

@@ -1,7 +1,9 @@
 """The ledger: immutable facts, written in the transaction of the change that they record."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from flask_appbuilder.security.sqla.models import User
@@ -11,6 +13,7 @@ from portal import live
 from portal.extensions import db
 from portal.models import Event, Ticket
 from portal.models.columns import now
+from portal.services import rows
 
 # Every kind with the version of its `data`, so that a reader knows what to expect. Meanings: docs/metrics.md.
 KINDS: Mapping[str, int] = {
@@ -83,8 +86,31 @@ def record(
         channel_kind=ticket.channel_kind if ticket else None,
         data=dict(data or {}),
     )
-    db.session.add(fact)
+    held = _held()
+    if held is None:
+        db.session.add(fact)
+    else:
+        held.append(fact)
     return fact
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Facts that are recorded within it are written at its end, all in one statement. Does not commit.
+
+    For many at once: `facts_of_tickets` knows of them, queries do not. What they are about is written by then.
+    """
+    db.session.info["held_facts"] = []
+    try:
+        yield
+        rows.insert(_held() or [])
+    finally:
+        del db.session.info["held_facts"]
+
+
+def is_holding() -> bool:
+    """Whether facts are held back at present."""
+    return _held() is not None
 
 
 def announce(ticket: Ticket) -> None:
@@ -112,21 +138,35 @@ def of_ticket(ticket_id: int, kinds: Sequence[str] | None = None) -> list[Event]
 def facts_of_tickets(tickets: Sequence[Ticket], kinds: Sequence[str]) -> dict[int, list[Any]]:
     """Kind, moment, data and message of these tickets' facts, by ticket id, in the order in which they happened."""
     found: dict[int, list[Any]] = {ticket.id: [] for ticket in tickets}
-    if not found:
-        return found
+    held = [fact for fact in _held() or () if fact.ticket_id in found and fact.kind in kinds]
+    # One that was opened among them has no others.
+    opened = {fact.ticket_id for fact in held if fact.kind == "ticket_opened"}
+    for fact in [*_written([ticket for ticket in tickets if ticket.id not in opened], kinds), *held]:
+        found[fact.ticket_id].append(fact)
+    for facts in found.values():
+        facts.sort(key=attrgetter("occurred_at"))
+    return found
+
+
+def _written(tickets: Sequence[Ticket], kinds: Sequence[str]) -> Sequence[Any]:
+    if not tickets:
+        return ()
     told = (
         select(Event.ticket_id, Event.kind, Event.occurred_at, Event.data, Event.message_id)
         .where(
-            Event.ticket_id.in_(found),
+            Event.ticket_id.in_([ticket.id for ticket in tickets]),
             Event.kind.in_(kinds),
             # Nothing happens to a ticket before it is there: the months before need not be looked at.
             Event.occurred_at >= min(ticket.created_at for ticket in tickets),
         )
         .order_by(Event.occurred_at, Event.id)
     )
-    for fact in db.session.execute(told):
-        found[fact.ticket_id].append(fact)
-    return found
+    return db.session.execute(told).all()
+
+
+def _held() -> list[Event] | None:
+    facts: list[Event] | None = db.session.info.get("held_facts")
+    return facts
 
 
 def ensure_partitions(since: datetime | None = None) -> list[str]:

@@ -13,9 +13,13 @@ from portal.models import Calendar as CalendarRow
 from portal.models.columns import now
 from portal.rules import hours
 from portal.rules import sla as rules
-from portal.services import events
+from portal.services import events, rows
 from portal.services.transaction import transaction
 
+KEPT_COLUMNS = (
+    *("ticket_id", "kind", "cycle", "policy_id", "state", "target_seconds", "elapsed_seconds"),
+    *("started_at", "stopped_at", "due_at", "warn_at", "warned_at", "breached_at"),
+)
 CLOCK_EVENTS = (
     "ticket_opened",
     "message_received",
@@ -68,29 +72,41 @@ def refresh(ticket: Ticket) -> list[rules.ClockView]:
 
 def refresh_all(tickets: Sequence[Ticket]) -> dict[int, list[rules.ClockView]]:
     """Like refresh, for many tickets in as many statements as for one; their views by ticket id."""
+    refreshed = advance(tickets)
+    keep(refreshed)
+    return refreshed.views
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """Clocks as of one moment: the views by ticket id, and the rows that `keep` writes."""
+
+    views: dict[int, list[rules.ClockView]]
+    rows: list[dict[str, Any]]
+
+
+def advance(tickets: Sequence[Ticket]) -> Refreshed:
+    """Compute the clocks of these tickets, cache on each what is due and record what happened to them.
+
+    In as many statements as for one. The rows are the caller's to `keep`, once the tickets are written.
+    """
     at = now()
     views = _compute_all(tickets, at)
-    kept: dict[int, dict[tuple[str, int], Clock]] = {ticket.id: {} for ticket in tickets}
-    for row in db.session.scalars(select(Clock).where(Clock.ticket_id.in_(kept))):
-        kept[row.ticket_id][row.kind, row.cycle] = row
+    kept = _kept_clocks(tickets)
+    changed: list[dict[str, Any]] = []
     for ticket in tickets:
-        _keep(ticket, views[ticket.id], kept[ticket.id], at)
-    return views
+        gone = kept[ticket.id]
+        changed += [
+            _row(ticket, gone.pop((view.kind, view.cycle), None), view, at) for view in views[ticket.id]
+        ]
+        changed += [_cancelled(row, at) for row in gone.values()]
+        cache_due(ticket, views[ticket.id])
+    return Refreshed(views, changed)
 
 
-def _keep(
-    ticket: Ticket, views: list[rules.ClockView], rows: dict[tuple[str, int], Clock], at: datetime
-) -> None:
-    for view in views:
-        row = rows.pop((view.kind, view.cycle), None)
-        if row is None:
-            row = Clock(ticket_id=ticket.id, kind=view.kind, cycle=view.cycle)
-            db.session.add(row)
-            _record(ticket, "sla_started", view, at)
-        _write(ticket, row, view, at)
-    for row in rows.values():
-        row.state, row.stopped_at, row.due_at, row.warn_at = "cancelled", row.stopped_at or at, None, None
-    cache_due(ticket, views)
+def keep(refreshed: Refreshed) -> None:
+    """Write the rows of `advance`, inside the caller's transaction."""
+    rows.upsert(Clock, ("ticket_id", "kind", "cycle"), refreshed.rows)
 
 
 def compute(ticket: Ticket, at: datetime) -> list[rules.ClockView]:
@@ -99,7 +115,8 @@ def compute(ticket: Ticket, at: datetime) -> list[rules.ClockView]:
 
 
 def _compute_all(tickets: Sequence[Ticket], at: datetime) -> dict[int, list[rules.ClockView]]:
-    db.session.flush()
+    if not events.is_holding():
+        db.session.flush()
     facts = events.facts_of_tickets(tickets, CLOCK_EVENTS)
     calendars = calendars_of({ticket.branch_id for ticket in tickets})
     views = {}
@@ -195,20 +212,56 @@ def _parsed_calendar(windows: list[Any], holidays: list[Any], time_zone: str) ->
         return hours.always_open()
 
 
-def _write(ticket: Ticket, row: Clock, view: rules.ClockView, at: datetime) -> None:
-    was_stopped = row.stopped_at is not None
-    if row.started_at is not None and row.started_at < view.started_at and not view.is_breached:
+def _kept_clocks(tickets: Sequence[Ticket]) -> dict[int, dict[tuple[str, int], dict[str, Any]]]:
+    kept: dict[int, dict[tuple[str, int], dict[str, Any]]] = {ticket.id: {} for ticket in tickets}
+    found = select(*(getattr(Clock, name) for name in KEPT_COLUMNS)).where(Clock.ticket_id.in_(kept))
+    for row in db.session.execute(found).mappings():
+        kept[row["ticket_id"]][row["kind"], row["cycle"]] = dict(row)
+    return kept
+
+
+def _row(
+    ticket: Ticket, before: dict[str, Any] | None, view: rules.ClockView, at: datetime
+) -> dict[str, Any]:
+    """The clock's row as it is to be; what happened to the clock is recorded."""
+    if before is None:
+        _record(ticket, "sla_started", view, at)
+    was_stopped = before is not None and before["stopped_at"] is not None
+    if before is not None and before["started_at"] < view.started_at and not view.is_breached:
         # It was of an earlier wait, whose message was moved to another ticket.
-        row.warned_at = row.breached_at = None
-    row.policy_id = ticket.policy_id
-    row.state, row.target_seconds, row.elapsed_seconds = view.state, view.target_seconds, view.elapsed_seconds
-    row.started_at, row.stopped_at = view.started_at, view.stopped_at
-    row.due_at, row.warn_at = view.due_at, view.warn_at
-    if view.state == "breached" and row.breached_at is None:
-        row.breached_at = at
+        before = None
+    breached_at = before["breached_at"] if before else None
+    if view.state == "breached" and breached_at is None:
+        breached_at = at
         _record(ticket, "sla_breached", view, at)
     if view.stopped_at is not None and not was_stopped and view.state != "cancelled":
         _record(ticket, "sla_met", view, at)
+    return {
+        "ticket_id": ticket.id,
+        "kind": view.kind,
+        "cycle": view.cycle,
+        "policy_id": ticket.policy_id,
+        "state": view.state,
+        "target_seconds": view.target_seconds,
+        "elapsed_seconds": view.elapsed_seconds,
+        "started_at": view.started_at,
+        "stopped_at": view.stopped_at,
+        "due_at": view.due_at,
+        "warn_at": view.warn_at,
+        "warned_at": before["warned_at"] if before else None,
+        "breached_at": breached_at,
+    }
+
+
+def _cancelled(row: dict[str, Any], at: datetime) -> dict[str, Any]:
+    """A clock that the ticket no longer has."""
+    return {
+        **row,
+        "state": "cancelled",
+        "stopped_at": row["stopped_at"] or at,
+        "due_at": None,
+        "warn_at": None,
+    }
 
 
 def _record(ticket: Ticket, kind: str, view: rules.ClockView, at: datetime) -> None:

@@ -46,7 +46,7 @@ def open_ticket(
     """A new ticket with its opening event, inside the caller's transaction: whoever opens one has words to add.
 
     `opened_at` (default: now) is when the customer's words reached us: from then on the clocks run. With a
-    `ticket_id` that was reserved for it, the row is written when the caller flushes. `policies`: see sla.policy_for.
+    `ticket_id` that was reserved for it, the row is the caller's to write. `policies`: see sla.policy_for.
     """
     opened_at = opened_at or now()
     ticket = Ticket(
@@ -68,12 +68,12 @@ def open_ticket(
         reopened_count=0,
         revision=0,
     )
-    db.session.add(ticket)
     ticket.policy_id = policy_id or sla.policy_for(ticket, branch, policies)
     if ticket_id is None:
+        db.session.add(ticket)
         db.session.flush()
     if tags:
-        ticket.tags = _tags_named(tags)
+        ticket.tags = tags_named(tags)
     events.record(
         "ticket_opened",
         ticket=ticket,
@@ -160,9 +160,22 @@ def set_tags(ticket: Ticket, names: Iterable[str], actor: User | None) -> None:
     if before == wanted:
         return
     with transaction(ticket):
-        ticket.tags = _tags_named(wanted)
+        ticket.tags = tags_named(wanted)
         events.record("tags_changed", ticket=ticket, actor=actor, data={"from": before, "to": wanted})
         events.announce(ticket)
+
+
+def tags_named(names: Iterable[str]) -> list[Tag]:
+    """The tags with these names, made where there are none, by name. Does not commit."""
+    wanted = sorted(set(names))
+    if not wanted:
+        return []
+    db.session.execute(
+        insert(Tag)
+        .values([{"name": name} for name in wanted])
+        .on_conflict_do_nothing(index_elements=["name"])
+    )
+    return list(db.session.scalars(select(Tag).where(Tag.name.in_(wanted)).order_by(Tag.name)))
 
 
 def move_to_branch(ticket: Ticket, branch: Branch, actor: User | None) -> None:
@@ -274,15 +287,3 @@ def number_of(ticket_id: int) -> int:
         select(Ticket.number).where(Ticket.id == ticket_id).execution_options(is_unscoped=True)
     ).scalar_one()
     return number
-
-
-def _tags_named(names: Iterable[str]) -> list[Tag]:
-    wanted = sorted(set(names))
-    if not wanted:
-        return []
-    db.session.execute(
-        insert(Tag)
-        .values([{"name": name} for name in wanted])
-        .on_conflict_do_nothing(index_elements=["name"])
-    )
-    return list(db.session.scalars(select(Tag).where(Tag.name.in_(wanted)).order_by(Tag.name)))

@@ -27,7 +27,7 @@ from portal.services.transaction import transaction
 MOST_ATTEMPTS = 5
 FIRST_PAUSE = timedelta(seconds=10)
 # So many mails, and no more bytes than that, are in one transaction.
-BATCH = 25
+BATCH = 100
 BATCH_BYTES = 24 * 1024 * 1024
 
 # Written against the table: a source waits for it, and an entity would cost as much as the row.

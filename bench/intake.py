@@ -167,9 +167,11 @@ def _accept_all(raws: list[bytes], run_id: str) -> tuple[float, list[int]]:
 def _process_with(app: Flask, worker_count: int) -> float:
     """The seconds that so many workers, each a process of its own, take for all that waits."""
     from portal.extensions import db
+    from portal.jobs.worker import prepare_to_fork
 
     db.session.remove()
     db.engine.dispose()
+    prepare_to_fork()
     fork = multiprocessing.get_context("fork")
     start = fork.Barrier(worker_count + 1)
     workers = [fork.Process(target=_work, args=(app, start)) for _ in range(worker_count)]

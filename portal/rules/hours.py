@@ -8,7 +8,7 @@ counts twice. Whole weeks without holiday or clock change are counted at once.
 import heapq
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
@@ -55,12 +55,18 @@ class Calendar:
     time_zone: str
     windows: tuple[Window, ...]
     holidays: tuple[Holiday, ...] = ()
+    # What its days are kept by, asked for many times over.
+    _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.time_zone, self.windows, self.holidays)))
         _zone(self.time_zone)
         _check_windows(self.windows)
         for holiday in self.holidays:
             _check_day(holiday.windows, f"{holiday.date:%d %B %Y}")
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 def parse_calendar(value: Mapping[str, Any], time_zone: str) -> Calendar:

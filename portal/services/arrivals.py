@@ -88,6 +88,8 @@ class _New:
     tickets: list[Ticket] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     attachments: list[Attachment] = field(default_factory=list)
+    # Of each attachment, to be stored.
+    contents: list[bytes] = field(default_factory=list)
 
 
 @dataclass
@@ -552,6 +554,7 @@ def _new_message(work: _Round, letter: Letter, ticket: Ticket, decision: threadi
         created_at=item.created_at,
     )
     work.new.messages.append(message)
+    work.new.contents += [attachment.content for attachment in mail.attachments]
     for attachment in mail.attachments:
         work.new.attachments.append(
             Attachment(
@@ -559,7 +562,6 @@ def _new_message(work: _Round, letter: Letter, ticket: Ticket, decision: threadi
                 name=(attachment.name or "")[:200],
                 content_type=(attachment.content_type or "application/octet-stream")[:255],
                 size_bytes=len(attachment.content),
-                sha256=storage.put(attachment.content),
                 content_id=attachment.content_id or "",
                 is_inline=attachment.is_inline,
                 public_key=secrets.token_urlsafe(24),
@@ -619,6 +621,8 @@ def _write_so_far(work: _Round) -> None:
 
 
 def _insert(new: _New) -> None:
+    for attachment, digest in zip(new.attachments, storage.put_all(new.contents), strict=True):
+        attachment.sha256 = digest
     rows.insert(new.customers)
     rows.insert(new.identities)
     rows.insert(new.tickets)

@@ -1,8 +1,10 @@
 """Clocks: what `portal.rules.sla` computes from a ticket's events, kept where queries can find it."""
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import select
@@ -119,28 +121,32 @@ def _compute_all(tickets: Sequence[Ticket], at: datetime) -> dict[int, list[rule
         db.session.flush()
     facts = events.facts_of_tickets(tickets, CLOCK_EVENTS)
     calendars = calendars_of({ticket.branch_id for ticket in tickets})
+    policies = _policy_rules({ticket.policy_id for ticket in tickets})
     views = {}
     for ticket in tickets:
-        policy = db.session.get(SlaPolicy, ticket.policy_id) if ticket.policy_id else None
         told = [
             rules.TicketEvent(fact.kind, fact.occurred_at, fact.data, fact.message_id)
             for fact in facts[ticket.id]
         ]
-        views[ticket.id] = _computed(told, policy, calendars[ticket.branch_id], at)
+        views[ticket.id] = _computed(told, policies[ticket.policy_id], calendars[ticket.branch_id], at)
     return views
 
 
+def _policy_rules(policy_ids: Collection[int | None]) -> dict[int | None, rules.Policy | None]:
+    rows_by_id = {row_id: db.session.get(SlaPolicy, row_id) if row_id else None for row_id in policy_ids}
+    return {row_id: policy_rule(row) if row else None for row_id, row in rows_by_id.items()}
+
+
 def _computed(
-    told: list[rules.TicketEvent], policy: SlaPolicy | None, calendar: hours.Calendar, at: datetime
+    told: list[rules.TicketEvent], policy: rules.Policy | None, calendar: hours.Calendar, at: datetime
 ) -> list[rules.ClockView]:
     if policy is None:
         return []
-    rule = policy_rule(policy)
     try:
-        return rules.compute_clocks(told, rule, calendar, at)
+        return rules.compute_clocks(told, policy, calendar, at)
     except hours.NoWorkingTimeError:
         # Refused at save; an imported calendar without a working hour in ten years must not stop the mail.
-        return rules.compute_clocks(told, rule, hours.always_open(), at)
+        return rules.compute_clocks(told, policy, hours.always_open(), at)
 
 
 def explain(ticket: Ticket) -> list[Explained]:
@@ -199,14 +205,15 @@ def calendars_of(branch_ids: Collection[int]) -> dict[int, hours.Calendar]:
         .where(Branch.id.in_(branch_ids))
     )
     return {
-        branch_id: _parsed_calendar(windows, holidays, time_zone)
+        branch_id: _parsed_calendar(json.dumps({"windows": windows, "holidays": holidays}), time_zone)
         for branch_id, windows, holidays, time_zone in db.session.execute(found)
     }
 
 
-def _parsed_calendar(windows: list[Any], holidays: list[Any], time_zone: str) -> hours.Calendar:
+@lru_cache(maxsize=500)
+def _parsed_calendar(hours_text: str, time_zone: str) -> hours.Calendar:
     try:
-        return hours.parse_calendar({"windows": windows, "holidays": holidays}, time_zone)
+        return hours.parse_calendar(json.loads(hours_text), time_zone)
     except ValueError:
         # Refused at save; an imported one must not stop the mail.
         return hours.always_open()

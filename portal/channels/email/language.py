@@ -7,6 +7,7 @@ _SAMPLE = 4_000
 _LABEL = re.compile(r"\s*([a-z]{2})\b", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]{0,500}>")
 _WORD = re.compile(r"[^\W\d_]+")
+_ASCII_WORD = re.compile(r"[a-z]+")
 _SCRIPTS = (
     ("ja", re.compile("[\u3040-\u30ff]")),
     ("ko", re.compile("[\uac00-\ud7af]")),
@@ -42,9 +43,10 @@ for _language, _words in _SMALL_WORDS.items():
 def guess_language(label: str, text: str) -> str | None:
     """An ISO 639-1 code from the words of the text, else from Content-Language; None when neither says it."""
     sample = _TAG.sub(" ", text[:_SAMPLE]) if "<" in text[:_SAMPLE] else text[:_SAMPLE]
-    words = _WORD.findall(sample.lower())
+    is_ascii = sample.isascii()
+    words = (_ASCII_WORD if is_ascii else _WORD).findall(sample.lower())
     # All of these scripts lie beyond ASCII.
-    letters = 0 if sample.isascii() else sum(len(word) for word in words)
+    letters = 0 if is_ascii else sum(len(word) for word in words)
     for language, script in _SCRIPTS if letters else ():
         if len(script.findall(sample)) > letters * (0.05 if language == "ja" else 0.3):
             return language

@@ -1,14 +1,13 @@
 """A mail's body as lines: what is judged when new words are told from quoted ones."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from portal.channels.email import attributions
 
 NEW, QUOTED, SIGNATURE = "new", "quoted", "signature"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line as shown, its words without quote marks, how deep it is quoted, and what the mail program called it.
 
     `mark`: "quote" inside an element that only replies have, "divider" where one begins, "signature", or empty.

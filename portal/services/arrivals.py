@@ -512,9 +512,9 @@ def _customer_for(work: _Round, letter: Letter) -> Customer:
     name = (letter.mail.from_name or address.partition("@")[0])[:200]
     known = work.customers.get(address)
     if known is None:
-        known = Customer(id=work.ids.customers.pop(), name=name)
+        known = rows.new(Customer, id=work.ids.customers.pop(), name=name)
         work.new.customers.append(known)
-        work.new.identities.append(Identity(customer_id=known.id, kind="email", address=address))
+        work.new.identities.append(rows.new(Identity, customer_id=known.id, kind="email", address=address))
         work.customers[address] = known
     elif name and not known.name:
         known.name = name
@@ -526,7 +526,8 @@ def _new_message(work: _Round, letter: Letter, ticket: Ticket, decision: threadi
     split = split_reply(mail.text, mail.html)
     clean = sanitise(mail.html) if mail.html else None
     html, quoted_html = split_html(clean.html) if clean else ("", "")
-    message = Message(
+    message = rows.new(
+        Message,
         id=work.ids.messages.pop(),
         ticket_id=ticket.id,
         direction="in",
@@ -557,7 +558,8 @@ def _new_message(work: _Round, letter: Letter, ticket: Ticket, decision: threadi
     work.new.contents += [attachment.content for attachment in mail.attachments]
     for attachment in mail.attachments:
         work.new.attachments.append(
-            Attachment(
+            rows.new(
+                Attachment,
                 message_id=message.id,
                 name=(attachment.name or "")[:200],
                 content_type=(attachment.content_type or "application/octet-stream")[:255],
@@ -607,8 +609,9 @@ def _after_message(work: _Round, ticket: Ticket, message: Message, mail: ParsedM
 
 
 def _write(work: _Round) -> None:
-    """Everything that the batch adds, and what becomes of its items; what it changes is written by the session."""
+    """Everything that the batch adds, what it changes of tickets, and what becomes of its items."""
     _insert(work.new)
+    rows.update_changed([ticket for ticket in work.touched.values() if ticket in db.session])
     rows.update(InboxItem, work.settled)
 
 

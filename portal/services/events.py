@@ -73,24 +73,26 @@ def record(
     The actor is a person of the desk (`actor`), a customer or the system (`actor_kind`). Raises KeyError for a
     kind that is not in KINDS.
     """
-    fact = Event(
-        kind=kind,
-        version=KINDS[kind],
-        occurred_at=occurred_at or now(),
-        actor_kind=actor_kind or ("agent" if actor else "system"),
-        actor_id=actor.id if actor else None,
-        ticket_id=ticket.id if ticket else None,
-        message_id=message_id,
-        branch_id=ticket.branch_id if ticket else None,
-        tier_level=ticket.tier_level if ticket else None,
-        channel_kind=ticket.channel_kind if ticket else None,
-        data=dict(data or {}),
-    )
+    values = {
+        "kind": kind,
+        "version": KINDS[kind],
+        "occurred_at": occurred_at or now(),
+        "actor_kind": actor_kind or ("agent" if actor else "system"),
+        "actor_id": actor.id if actor else None,
+        "ticket_id": ticket.id if ticket else None,
+        "message_id": message_id,
+        "branch_id": ticket.branch_id if ticket else None,
+        "tier_level": ticket.tier_level if ticket else None,
+        "channel_kind": ticket.channel_kind if ticket else None,
+        "data": dict(data or {}),
+    }
     held = _held()
-    if held is None:
-        db.session.add(fact)
-    else:
+    if held is not None:
+        fact = rows.new(Event, **values)
         held.append(fact)
+    else:
+        fact = Event(**values)
+        db.session.add(fact)
     return fact
 
 

@@ -4,12 +4,22 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import Column, Table, TextClause, text
+from sqlalchemy import Column, Table, TextClause, inspect, text
 from sqlalchemy.orm import make_transient_to_detached
+from sqlalchemy.orm.attributes import manager_of_class, set_committed_value
 
 from portal.extensions import Model, db
+
+_Model = TypeVar("_Model", bound=Model)
+
+
+def new(model: type[_Model], **values: Any) -> _Model:
+    """An instance to `insert`, made for a tenth of what it costs with the session's book-keeping."""
+    instance: _Model = manager_of_class(model).new_instance()
+    instance.__dict__.update(values)
+    return instance
 
 
 def insert(instances: Sequence[Model]) -> None:
@@ -42,6 +52,23 @@ def update(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
     """Set these columns, the same for all, in the rows with these ids. Instances in the session are not told."""
     if rows:
         _run(_update_statement(_table(model), tuple(rows[0])), rows)
+
+
+def update_changed(instances: Sequence[Model]) -> None:
+    """Write what was set on these instances of one model, which are in the session and locked, all in one statement."""
+    if not instances:
+        return
+    unmodified = set.intersection(*(inspect(each).unmodified for each in instances))
+    names = [column.name for column in _table(type(instances[0])).columns if column.name not in unmodified]
+    if not names:
+        return
+    update(
+        type(instances[0]),
+        [{"id": each.id, **{name: getattr(each, name) for name in names}} for each in instances],
+    )
+    for each in instances:
+        for name in names:
+            set_committed_value(each, name, getattr(each, name))
 
 
 def adopt(instance: Model) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from flask import Flask, current_app, request, url_for
@@ -9,6 +10,7 @@ from flask_login import current_user
 from werkzeug.routing import BuildError
 
 from portal import access
+from portal.services import undelivered
 
 PRODUCT_NAME = "Portal"
 SEARCH_ENDPOINT = "console.queue"
@@ -16,13 +18,24 @@ SEARCH_ENDPOINT = "console.queue"
 
 @dataclass(frozen=True)
 class Item:
-    """An entry of the rail. `badge` is a number beside it, 0 for none."""
+    """An entry of the rail. What its number means is in its words, for those who cannot see where it stands."""
 
     url: str
     icon: str
     label: str
     is_current: bool
-    badge: int = 0
+    room: "Room"
+
+    @cached_property
+    def badge(self) -> str:
+        """The number beside it, counted when a page asks: pieces of pages have no rail. Empty for none."""
+        count = self.room.count() if self.room.count else 0
+        return "" if not count else str(count) if count < undelivered.MOST_COUNTED else f"{count - 1}+"
+
+    @property
+    def title(self) -> str:
+        """Its name, and what the number counts."""
+        return f"{self.label}: {self.badge} {self.room.counted}" if self.badge else self.label
 
 
 @dataclass(frozen=True)
@@ -34,6 +47,12 @@ class Room:
     icon: str
     label: str
     is_open_to: Callable[[frozenset[str]], bool]
+    count: Callable[[], int] | None = None
+    counted: str = ""
+
+
+def _count_undelivered() -> int:
+    return undelivered.count_of_news(access.led_branch_ids(current_user))
 
 
 ROOMS = (
@@ -44,6 +63,15 @@ ROOMS = (
         "chart",
         "Figures",
         lambda roles: bool(roles & {access.LEAD, access.ADMIN, access.AUDITOR}),
+    ),
+    Room(
+        "leads.undelivered_list",
+        "/leads/undelivered",
+        "mail",
+        "Undelivered",
+        lambda roles: bool(roles & {access.LEAD, access.ADMIN, access.AUDITOR}),
+        _count_undelivered,
+        "given up or come back in the last 7 days",
     ),
     Room(
         "TemplateView.list",
@@ -75,8 +103,7 @@ def navigation() -> list[Item]:
         (room for room in rooms if _is_within(room.path)), key=lambda room: len(room.path), default=None
     )
     return [
-        Item(_url(room.endpoint) or room.path, room.icon, room.label, is_current=room is current)
-        for room in rooms
+        Item(_url(room.endpoint) or room.path, room.icon, room.label, room is current, room) for room in rooms
     ]
 
 

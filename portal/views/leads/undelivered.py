@@ -1,6 +1,6 @@
 """Mail that did not reach its recipients, for the people who lead the branch, with a way to try again."""
 
-from flask import flash, redirect, render_template, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask_login import current_user, login_required
 from werkzeug import Response
 
@@ -15,11 +15,12 @@ STATES = {"deferred": "Tried again", "failed": "Given up", "bounced": "Came back
 @blueprint.get("/leads/undelivered")
 @login_required
 def undelivered_list() -> str:
-    rows = undelivered.undelivered(_led_ids())
+    after = request.args.get("after", "")
+    page = undelivered.undelivered(_led_ids(), after)
     return render_template(
         "leads/undelivered.html",
-        rows=rows,
-        is_full=len(rows) == undelivered.MOST,
+        page=page,
+        is_first=not after,
         states=STATES,
         may_retry=bool(access.role_names(current_user) & access.MAY_CHANGE_TICKETS),
     )

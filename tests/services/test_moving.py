@@ -1,15 +1,29 @@
 """Messages into the ticket where they belong: nothing is lost, both tickets say so, and answers follow."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
+from flask import Flask, current_app
 from sqlalchemy import select
 
 from portal.channels.base import IncomingBytes
 from portal.errors import Conflict, Forbidden, NotFound, UserFault
 from portal.extensions import db
-from portal.models import Attachment, Clock, Customer, Event, InboxItem, Message, Notification, Ticket, User
+from portal.models import (
+    Attachment,
+    Clock,
+    Customer,
+    Delivery,
+    Event,
+    InboxItem,
+    Message,
+    Notification,
+    Ticket,
+    User,
+)
 from portal.models.columns import now
+from portal.rules import tokens
 from portal.services import events, intake, moving, replies, tickets
 from tests.factory import Factory
 
@@ -501,6 +515,91 @@ def two_matters_of(desk: Desk, more: int) -> tuple[Message, Message, Ticket]:
         desk.make.message(one)
         desk.make.message(other)
     return first, second, other
+
+
+def test_a_bounce_of_a_moved_answer_comes_to_where_the_answer_stands(desk: Desk) -> None:
+    first, _second, other = two_matters(desk)
+    ours = desk.answer(first.ticket)
+    delivery = db.session.scalars(select(Delivery).where(Delivery.message_id == ours.id)).one()
+    moving.move_message(ours, other, desk.ann)
+    key = current_app.config["SETTINGS"].signing_keys[0]
+    bounce = desk.receive(
+        9,
+        "mailer-daemon@customer.test",
+        to=tokens.return_path_for(key, delivery.id, DESK),
+        Content_Type="text/plain",
+        Auto_Submitted="auto-replied",
+        Subject="Undelivered Mail Returned to Sender",
+        X_Failed_Recipients=ZOE,
+    )
+    assert (bounce.is_bounce, bounce.ticket_id) == (True, other.id)
+    assert ours.delivery_state == "bounced"
+
+
+def test_of_two_who_move_one_message_at_once_one_is_told(app: Flask, real_commits: None) -> None:
+    make = Factory()
+    branch = make.branch()
+    ticket, *others = make.tickets(5, branch)
+    make.message(ticket)
+    message = make.message(ticket)
+    wanted = [(make.agent(branch=branch).id, message.id, other.id) for other in others]
+
+    def move(who: tuple[int, int, int]) -> str:
+        user_id, message_id, ticket_id = who
+        with app.app_context():
+            try:
+                moving.move_message(
+                    db.session.get(Message, message_id),
+                    db.session.get(Ticket, ticket_id),
+                    db.session.get(User, user_id),
+                )
+            except Conflict as conflict:
+                return str(conflict)
+            return "moved"
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(move, wanted))
+    assert answers.count("moved") >= 1
+    db.session.expire_all()
+    moves = db.session.query(Event).filter_by(kind="messages_moved_here").count()
+    # Who came later and saw where it stands now has moved it on from there, which is no conflict.
+    assert moves == answers.count("moved") == len(message.thread_evidence["moved_by_hand"])
+    assert db.session.query(Message).filter_by(ticket_id=message.ticket_id).count() == 1
+    for each in (ticket, *others):
+        assert db.session.query(Message).filter_by(ticket_id=each.id).count() == each.message_count
+
+
+def test_two_tickets_that_are_merged_into_each_other_at_once_make_no_circle(
+    app: Flask, real_commits: None
+) -> None:
+    make = Factory()
+    branch = make.branch()
+    one, two = make.tickets(2, branch)
+    make.message(one)
+    make.message(two)
+    agent = make.agent(branch=branch)
+    ids = [(one.id, two.id, agent.id), (two.id, one.id, agent.id)]
+
+    def merge(which: tuple[int, int, int]) -> str:
+        merged_id, into_id, user_id = which
+        with app.app_context():
+            try:
+                moving.merge(
+                    [db.session.get(Ticket, merged_id)],
+                    db.session.get(Ticket, into_id),
+                    db.session.get(User, user_id),
+                )
+            except Conflict:
+                return "conflict"
+            return "merged"
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = sorted(pool.map(merge, ids))
+    assert answers == ["conflict", "merged"]
+    db.session.expire_all()
+    survivor, merged = (one, two) if two.merged_into_id else (two, one)
+    assert (survivor.merged_into_id, merged.merged_into_id) == (None, survivor.id)
+    assert survivor.message_count == 2
 
 
 def test_a_sender_without_a_customer_becomes_one(desk: Desk) -> None:

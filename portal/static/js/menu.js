@@ -1,7 +1,7 @@
 /* A <details> that behaves as a menu: closes on Escape and outside, arrows move through its items. */
 
 export function attach(menu) {
-  const items = () => [...menu.querySelectorAll(".menu-panel :is(a, button, input):not([disabled])")];
+  const items = () => [...menu.querySelectorAll(".menu-panel :is(a, button, input:not([type=hidden])):not([disabled])")];
   menu.addEventListener("toggle", () => {
     menu.querySelector("summary").setAttribute("aria-expanded", String(menu.open));
     if (menu.open) (menu.querySelector("[data-autofocus]") ?? items()[0])?.focus();

@@ -7,6 +7,8 @@ const GATHER_MS = 200;
 export function attach(place) {
   const search = place.querySelector("input[type=search]");
   const found = place.querySelector("[data-found]");
+  // What is read aloud must have been there before it changes.
+  const said = place.querySelector("[data-said]");
   let timer;
   let asked = 0;
   const ask = async () => {
@@ -17,7 +19,9 @@ export function attach(place) {
       const response = await request(address);
       const html = await response.text();
       // Answers may overtake each other: the one to the newest question counts.
-      if (response.ok && mine === asked) found.innerHTML = html;
+      if (!response.ok || mine !== asked) return;
+      found.innerHTML = html;
+      said.textContent = found.querySelector("legend")?.textContent.trim() ?? "";
     } catch {
       /* Said by request. */
     }

@@ -38,6 +38,7 @@ class Settings:
     # Servers whose word on who sent a mail is taken (Authentication-Results), in lower case.
     mail_verifiers: frozenset[str]
     mail_size_limit_bytes: int
+    dns_servers: tuple[str, ...]
     relay_host: str
     relay_port: int
     relay_security: str
@@ -86,6 +87,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         lmtp_port=_port(environment, "LMTP_PORT", 0) or None,
         mail_hostname=environment.get("MAIL_HOSTNAME", "portal.localhost"),
         mail_verifiers=frozenset(environment.get("MAIL_VERIFIERS", "").lower().replace(",", " ").split()),
+        dns_servers=tuple(environment.get("DNS_SERVERS", "").replace(",", " ").split()),
         mail_size_limit_bytes=_positive(environment, "MAIL_SIZE_LIMIT_MB", 35) * 1024 * 1024,
         relay_host=environment.get("RELAY_HOST", "127.0.0.1"),
         relay_port=_port(environment, "RELAY_PORT", 25),

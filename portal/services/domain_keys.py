@@ -1,15 +1,22 @@
 """The keys that branches sign their mail with."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import select
 
 from portal.channels.email import domain_keys
+from portal.errors import UserFault
 from portal.extensions import db
 from portal.models import Branch, ChannelAccount
 from portal.models.columns import now
 from portal.secrets_box import seal
 from portal.services import audit
 from portal.services.transaction import transaction
+
+if TYPE_CHECKING:
+    from portal.channels.email.domain_records import Finding
 
 
 def make_branch_key(branch: Branch, actor: User | None) -> list[str]:
@@ -34,10 +41,33 @@ def records_of(branch: Branch) -> list[str]:
     """The lines that a zone file needs for the branch's key, one for each domain it sends from. Reads only."""
     if not branch.dkim_record:
         return []
+    domains = _domains(branch) or ["your-domain.example"]
+    return [domain_keys.zone_line(branch.dkim_selector, domain, branch.dkim_record) for domain in domains]
+
+
+def check_records(branch: Branch, dns_servers: Sequence[str]) -> "list[tuple[str, list[Finding]]]":
+    """What the DNS says of each domain that the branch sends from. Asks over the network, changes nothing.
+
+    Raises UserFault where there is nothing to ask about.
+    """
+    # Loads a DNS library, which only this button needs.
+    from portal.channels.email.domain_records import look_up
+
+    if not branch.dkim_record:
+        raise UserFault(f"{branch.name} has no DKIM key yet. Make one first.")
+    domains = _domains(branch)
+    if not domains:
+        raise UserFault(f"{branch.name} has no e-mail account yet, and so no domain to ask about.")
+    selector, record = branch.dkim_selector, branch.dkim_record
+    # No connection to the database is held while the DNS takes its time.
+    db.session.commit()
+    return [(domain, look_up(domain, selector, record, dns_servers)) for domain in domains]
+
+
+def _domains(branch: Branch) -> list[str]:
     addresses = db.session.scalars(
         select(ChannelAccount.address).where(
             ChannelAccount.branch_id == branch.id, ChannelAccount.kind == "email"
         )
     )
-    domains = sorted({address.rpartition("@")[2] for address in addresses}) or ["your-domain.example"]
-    return [domain_keys.zone_line(branch.dkim_selector, domain, branch.dkim_record) for domain in domains]
+    return sorted({address.rpartition("@")[2] for address in addresses})

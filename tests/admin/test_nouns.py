@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
@@ -20,7 +21,9 @@ from portal.models import (
     User,
 )
 from portal.services import api_keys, suppression
+from portal.services.domain_keys import make_branch_key
 from tests.admin.test_audit import person_values
+from tests.dns_server import dns_running
 
 WEEK = [{"weekday": day, "start": "09:00", "end": "17:00"} for day in range(5)]
 
@@ -347,6 +350,33 @@ class TestAutomaticMail:
         assert "v=DKIM1; k=rsa; p=" in shown
         assert "PRIVATE" not in shown
         assert login(house.auditor).post(f"/admin/branches/action/make_key/{branch.id}").status_code == 403
+
+    def test_the_dns_is_asked_for_every_domain_of_a_branch(self, house, login, make, app, monkeypatch):
+        branch = make.branch()
+        client = login(house.admin)
+        address = f"/admin/branches/action/check_dns/{branch.id}"
+        assert "has no DKIM key yet" in client.post(address, follow_redirects=True).text
+        make_branch_key(branch, house.admin)
+        assert "no domain to ask about" in client.post(address, follow_redirects=True).text
+        make.account(branch, address="help@shop.test")
+        make.account(branch, address="help@other.test")
+        records = {
+            f"{branch.dkim_selector}._domainkey.shop.test": [branch.dkim_record],
+            "shop.test": ["v=spf1 mx -all"],
+            "other.test": [],
+        }
+        with dns_running(records) as server:
+            monkeypatch.setitem(
+                app.config, "SETTINGS", replace(app.config["SETTINGS"], dns_servers=(server,))
+            )
+            page = client.post(address, follow_redirects=True).text
+            assert login(house.auditor).post(address).status_code == 403
+        page = html.unescape(page)
+        assert "shop.test, DKIM: The DKIM record at" in page
+        assert "its key is this branch's" in page
+        assert "mail from other servers is to be refused" in page
+        assert "other.test, DKIM: There is no DKIM record" in page
+        assert "other.test, DMARC: There is no DMARC record" in page
 
     @pytest.mark.parametrize(
         ("values", "sentence"),

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from flask import flash
+from flask import current_app, flash
 from flask_appbuilder.actions import action
 from flask_login import current_user
 
@@ -16,6 +16,7 @@ from portal.views.admin.fields import EditorField, checked
 from portal.views.admin.rows import Rows
 
 MOST_AUTOMATIC = 1000
+DNS_COLOURS = {"good": "success", "wrong": "danger", "missing": "warning", "unknown": "warning"}
 LARGEST_ATTACHED_MB = 100
 
 
@@ -179,7 +180,7 @@ class BranchView(AdminView):
         "signature_html": "Stands under every reply of the branch.",
         "quotes_history": "Replies show what they answer below them.",
         "attachment_limit_mb": "All files of a reply together. Many servers refuse mails over 25 MB.",
-        "signs_with_dkim": "After the key has been made (“Make a DKIM key”) and its record stands in the DNS.",
+        "signs_with_dkim": "After “Make a DKIM key” has made one and “Check DNS” has found its record.",
         "sends_acknowledgement": "Whoever opens a ticket by mail is told at once that it has arrived.",
         "automatic_per_recipient": "Beyond it nothing automatic is sent: two machines stop writing to each other.",
         "automatic_per_ticket": "0 forbids automatic mail.",
@@ -212,6 +213,20 @@ class BranchView(AdminView):
             reach.check_may_change(branch)
             for line in make_branch_key(branch, current_user):
                 flash(f"Publish this record: {line}", "success")
+
+    @action("check_dns", "Check DNS", None, "fa-globe")
+    def check_dns(self, chosen: Any) -> None:
+        from portal.services.domain_keys import check_records
+
+        for branch in chosen if isinstance(chosen, list) else [chosen]:
+            try:
+                found = check_records(branch, current_app.config["SETTINGS"].dns_servers)
+            except UserFault as fault:
+                flash(str(fault), "info")
+                continue
+            for domain, findings in found:
+                for finding in findings:
+                    flash(f"{domain}, {finding.record}: {finding.sentence}", DNS_COLOURS[finding.verdict])
 
 
 class BranchApi(AdminApi):

@@ -5,7 +5,7 @@ order in which it came, and sees what the ones before it have added. Nothing her
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -140,14 +140,25 @@ class _Round:
     settled: list[dict[str, Any]] = field(default_factory=list)
 
 
-def take(items: Sequence[InboxItem], *, may_wait: bool) -> int:
-    """Make messages of these locked items, or quarantine them with the reason; return how many were dealt with.
+@dataclass(frozen=True)
+class Taken:
+    """How many mails were dealt with, and those that another worker has in hand, by item, as they were read."""
 
-    What another worker has in hand (the same mail, the same thread, the same ticket) is left as it is for the next
-    round, unless it `may_wait` for that worker.
+    done_count: int
+    left: dict[int, ParsedMail]
+
+
+def take(
+    items: Sequence[InboxItem], *, may_wait: bool, known: Mapping[int, ParsedMail] | None = None
+) -> Taken:
+    """Make messages of these locked items, or quarantine them with the reason.
+
+    What another worker has in hand (the same mail, the same thread, the same ticket) is left as it is for a later
+    round, unless it `may_wait` for that worker. `known` are mails that were left in earlier rounds, by item: they need
+    not be read again, and what answers one that is still left is left too.
     """
     with db.session.no_autoflush:
-        return _take(items, may_wait=may_wait)
+        return _take(items, known or {}, may_wait=may_wait)
 
 
 def quarantine(item: InboxItem, reason: str) -> None:
@@ -156,21 +167,27 @@ def quarantine(item: InboxItem, reason: str) -> None:
     events.record("mail_quarantined", data={"inbox_item": item.id, "reason": item.reason})
 
 
-def _take(items: Sequence[InboxItem], *, may_wait: bool) -> int:
+def _take(items: Sequence[InboxItem], known: Mapping[int, ParsedMail], *, may_wait: bool) -> Taken:
     desk = read_desk()
-    read = [(item, parse_mail(item.raw)) for item in items]
-    free = _free_of_others(read, may_wait=may_wait)
-    letters = [letter for item, mail in free if (letter := _addressed(item, mail, desk)) is not None]
-    done = len(free)
-    if not letters:
-        return done
+    read = {item: known.get(item.id) or parse_mail(item.raw) for item in items}
+    missing = known.keys() - {item.id for item in items}
+    free = _free_of_others(read, {known[item_id].message_id for item_id in missing}, may_wait=may_wait)
+    letters = [letter for item in free if (letter := _addressed(item, read[item], desk)) is not None]
+    left = {item.id: mail for item, mail in read.items() if item not in free}
+    if letters:
+        left |= {letter.item.id: letter.mail for letter in _take_letters(letters, desk, may_wait=may_wait)}
+    return Taken(len(items) - len(left), left)
+
+
+def _take_letters(letters: Sequence[Letter], desk: Desk, *, may_wait: bool) -> list[Letter]:
+    """Make messages of these; give those that must wait."""
     _note_agents(letters)
     keys = _keys()
     book = ThreadBook(desk.own_addresses)
     book.read([letter.facts for letter in letters], keys)
     work = _Round(desk, book, keys, _twins_of(letters), _customers_of(letters))
     with events.held():
-        done -= _place_all(work, letters, may_wait=may_wait)
+        left = _place_all(work, letters, may_wait=may_wait)
         touched = list(work.touched.values())
         clocks = sla.advance(touched)
         for ticket in touched:
@@ -178,23 +195,30 @@ def _take(items: Sequence[InboxItem], *, may_wait: bool) -> int:
         _write(work)
         sla.keep(clocks)
         _follow_up(work)
-    return done
+    return left
 
 
 def _free_of_others(
-    read: Sequence[tuple[InboxItem, ParsedMail]], *, may_wait: bool
-) -> list[tuple[InboxItem, ParsedMail]]:
+    read: Mapping[InboxItem, ParsedMail], left_ids: set[str | None], *, may_wait: bool
+) -> list[InboxItem]:
     """Those whose mail, thread and sender no other worker has in hand, now locked against it.
 
     Two copies of one mail, two answers to one that we never saw, and two first mails of one sender must see each other.
+    An answer comes after what it answers: not before one of those in `left_ids`, or one that is left now.
     """
-    keys = [_lock_keys(item, mail) for item, mail in read]
-    every = sorted({key for each in keys for key in each})
+    keys = {item: _lock_keys(item, mail) for item, mail in read.items()}
+    every = sorted({key for each in keys.values() for key in each})
     if may_wait:
         db.session.execute(_WAITING_LOCKS, {"keys": every})
         return list(read)
     locked = {key for key, is_ours in db.session.execute(_LOCKS, {"keys": every}) if is_ours}
-    return [pair for pair, wanted in zip(read, keys, strict=True) if wanted <= locked]
+    free = []
+    for item, mail in read.items():
+        if keys[item] <= locked and left_ids.isdisjoint((mail.in_reply_to or "", *mail.references)):
+            free.append(item)
+        else:
+            left_ids.add(mail.message_id)
+    return free
 
 
 def _lock_keys(item: InboxItem, mail: ParsedMail) -> set[str]:
@@ -294,13 +318,13 @@ def _customers_of(letters: Sequence[Letter]) -> dict[str, Customer]:
     return {row.address: row.Customer for row in db.session.execute(found)}
 
 
-def _place_all(work: _Round, letters: Sequence[Letter], *, may_wait: bool) -> int:
-    """Place each letter in turn; return how many must wait for whoever holds their ticket."""
+def _place_all(work: _Round, letters: Sequence[Letter], *, may_wait: bool) -> list[Letter]:
+    """Place each letter in turn; give those that must wait for whoever holds their ticket."""
     decided = [_decide(work, letter).ticket_id for letter in letters]
     _reserve(work, messages=len(letters), tickets=decided.count(None))
     wanted = {ticket_id for ticket_id in decided if ticket_id is not None}
     _lock_tickets(work, wanted, may_wait=may_wait)
-    left = 0
+    left: list[Letter] = []
     held: set[str] = set()
     for letter in letters:
         decision = _decide(work, letter)
@@ -310,7 +334,7 @@ def _place_all(work: _Round, letters: Sequence[Letter], *, may_wait: bool) -> in
             _lock_tickets(work, {decision.ticket_id}, may_wait=may_wait)
         if root & held or (decision.ticket_id is not None and decision.ticket_id not in work.tickets):
             held.add(letter.facts.message_id)
-            left += 1
+            left.append(letter)
             continue
         _place(work, letter, decision)
     return left

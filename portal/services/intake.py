@@ -7,6 +7,8 @@ and makes one message of one mail however many workers try at once.
 import hashlib
 import math
 import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
 
@@ -17,6 +19,7 @@ from sqlalchemy.orm import undefer
 
 from portal import enqueue, faults
 from portal.channels.base import IncomingBytes
+from portal.channels.email.parsing import ParsedMail
 from portal.errors import Retryable
 from portal.extensions import db
 from portal.models import InboxItem
@@ -88,18 +91,22 @@ def process_waiting(most_seconds: float = math.inf) -> int:
     Commits after each batch. Several workers share what is there: none waits for what another has in hand. When a
     batch fails as a whole, its mails are processed one by one, so that one bad mail never stops the next.
     """
-    done = 0
+    done_count = 0
     end = time.monotonic() + most_seconds
+    before: dict[int, ParsedMail] = {}
+    left: dict[int, ParsedMail] = {}
     while time.monotonic() < end:
-        with_us, dealt_with = _process_batch()
-        done += dealt_with
-        if not with_us:
-            return done
-        if not dealt_with:
-            # Everything that is left hangs together with what another worker has in hand.
-            process(with_us[0])
-            done += 1
-    return done
+        # What another worker had in hand a moment ago is passed over for a round.
+        batch = _process_batch(left, {**before, **left})
+        done_count += batch.done_count
+        if not batch.ids and not left:
+            return done_count
+        if batch.ids and not batch.done_count:
+            # All of it hangs together with what another worker has in hand.
+            process(batch.ids[0])
+            done_count += 1
+        before, left = left, batch.left
+    return done_count
 
 
 def process(inbox_item_id: int) -> None:
@@ -125,32 +132,42 @@ def retry(item: InboxItem) -> None:
         enqueue.wake_after_commit("portal.jobs.intake.process_waiting", queue="intake")
 
 
-def _process_batch() -> tuple[list[int], int]:
-    """The ids of a batch of owed items, and how many of them are dealt with. Commits."""
+@dataclass(frozen=True)
+class _Batch:
+    """The items that were claimed, and what became of them."""
+
+    ids: list[int]
+    done_count: int
+    left: dict[int, ParsedMail]
+
+
+def _process_batch(passed_over: Collection[int], known: Mapping[int, ParsedMail]) -> _Batch:
+    """Deal with a batch of owed items, without those passed over. Commits. `known`: see arrivals.take."""
     ids: list[int] = []
     try:
         with transaction():
-            ids = _claimed_ids()
+            ids = _claimed_ids(passed_over)
             items = _locked(ids)
             faults.point("intake_claimed")
-            dealt_with = arrivals.take(items, may_wait=False) if items else 0
+            taken = arrivals.take(items, may_wait=False, known=known) if items else arrivals.Taken(0, {})
             faults.point("intake_written")
+        batch = _Batch(ids, taken.done_count, taken.left)
     except Exception:
         log.exception("intake_batch_failed", inbox_item_ids=ids)
         for inbox_item_id in ids:
             process(inbox_item_id)
-        dealt_with = len(ids)
+        batch = _Batch(ids, len(ids), {})
     faults.point("intake_committed")
-    # The next batch begins with nothing in memory.
+    # The next batch begins with nothing of the session's in memory.
     db.session.remove()
-    return ids, dealt_with
+    return batch
 
 
-def _claimed_ids() -> list[int]:
+def _claimed_ids(passed_over: Collection[int]) -> list[int]:
     """Ids of owed items that nobody else has in hand, now locked; so many as fit a batch, at least one."""
     owed = (
         select(InboxItem.id, InboxItem.size_bytes)
-        .where(_is_owed())
+        .where(_is_owed(), InboxItem.id.not_in(passed_over))
         .order_by(InboxItem.next_attempt_at, InboxItem.id)
         .limit(BATCH)
         .with_for_update(skip_locked=True)

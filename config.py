@@ -34,6 +34,10 @@ class Settings:
     smtp_host: str
     smtp_port: int
     lmtp_port: int | None
+    # A certificate turns STARTTLS on; its file may hold the key as well.
+    smtp_tls_certificate_file: str
+    smtp_tls_key_file: str
+    is_smtp_tls_required: bool
     mail_hostname: str
     # Servers whose word on who sent a mail is taken (Authentication-Results), in lower case.
     mail_verifiers: frozenset[str]
@@ -85,6 +89,9 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         smtp_host=environment.get("SMTP_HOST", "127.0.0.1"),
         smtp_port=smtp_port,
         lmtp_port=_port(environment, "LMTP_PORT", 0) or None,
+        smtp_tls_certificate_file=_file(environment, "SMTP_TLS_CERTIFICATE"),
+        smtp_tls_key_file=_file(environment, "SMTP_TLS_KEY"),
+        is_smtp_tls_required=environment.get("SMTP_TLS_REQUIRED", "0") not in ("", "0"),
         mail_hostname=environment.get("MAIL_HOSTNAME", "portal.localhost"),
         mail_verifiers=frozenset(environment.get("MAIL_VERIFIERS", "").lower().replace(",", " ").split()),
         dns_servers=tuple(environment.get("DNS_SERVERS", "").replace(",", " ").split()),
@@ -142,6 +149,13 @@ def _port(environment: Mapping[str, str], name: str, default: int) -> int:
     if number > 65535:
         raise BadSetting(f"{name} must be a port number up to 65535, not {number}.")
     return number
+
+
+def _file(environment: Mapping[str, str], name: str) -> str:
+    path = environment.get(name, "")
+    if path and not Path(path).is_file():
+        raise BadSetting(f"{name} must be a file: {path} is none.")
+    return path
 
 
 def _positive(environment: Mapping[str, str], name: str, default: int, least: int = 1) -> int:

@@ -54,6 +54,11 @@ def test_a_setting_that_is_no_number_is_named(tmp_path: Path) -> None:
     assert "PORT must be a whole number" in complaint_of(start(tmp_path / "var", PORT="eighty"))
 
 
+def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
+    said = complaint_of(start(tmp_path / "var", SMTP_TLS_CERTIFICATE="/nowhere/listener.pem"))
+    assert "SMTP_TLS_CERTIFICATE must be a file: /nowhere/listener.pem is none" in said
+
+
 def test_a_database_of_another_kind_is_refused(tmp_path: Path) -> None:
     said = complaint_of(start(tmp_path / "var", DATABASE_URL="mysql://somewhere/else"))
     assert "DATABASE_URL must be a PostgreSQL address" in said

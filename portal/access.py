@@ -166,8 +166,13 @@ def own_drafts(user: User) -> Select[Draft]:
 
 
 def visible_notifications(user: User) -> Select[tuple[Notification]]:
-    """A select of what the person's bell holds."""
-    return select(Notification).where(Notification.user_id == user.id)
+    """A select of what the person's bell holds; what concerns tickets out of reach now is not told any more."""
+    reachable = select(Ticket.id).where(
+        Ticket.id == Notification.ticket_id, _in_branches(user, Ticket.branch_id)
+    )
+    return select(Notification).where(
+        Notification.user_id == user.id, or_(Notification.ticket_id.is_(None), reachable.exists())
+    )
 
 
 def scope_session(session: Any) -> None:

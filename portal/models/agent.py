@@ -2,6 +2,7 @@
 
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, backref, mapped_column, relationship
 
 from portal.extensions import Model
@@ -10,13 +11,18 @@ from portal.models.columns import Created, SmallId, Timestamp, one_of
 
 AVAILABILITIES = ("available", "away")
 THEMES = ("system", "light", "dark")
+DENSITIES = ("comfortable", "compact")
 
 
 class Agent(Model):
     """The profile of one User. FAB's User stays as it is: API keys and roles return plain users."""
 
     __tablename__ = "agent"
-    __table_args__ = (one_of("availability", AVAILABILITIES), one_of("theme", THEMES))
+    __table_args__ = (
+        one_of("availability", AVAILABILITIES),
+        one_of("theme", THEMES),
+        one_of("density", DENSITIES),
+    )
 
     user_id: Mapped[int] = mapped_column(
         Integer, ForeignKey("ab_user.id", ondelete="CASCADE"), primary_key=True
@@ -24,6 +30,9 @@ class Agent(Model):
     time_zone: Mapped[str] = mapped_column(String(64), default="UTC")
     language: Mapped[str] = mapped_column(String(12), default="en")
     theme: Mapped[str] = mapped_column(String(8), default="system")
+    density: Mapped[str] = mapped_column(String(12), default="comfortable", server_default="comfortable")
+    # Kinds of notifications that this person does not want to hear of.
+    muted_kinds: Mapped[list[str]] = mapped_column(ARRAY(String(40)), default=list, server_default="{}")
     signature_html: Mapped[str] = mapped_column(default="")
     availability: Mapped[str] = mapped_column(String(16), default="available")
     capacity: Mapped[int] = mapped_column(default=20)

@@ -1,6 +1,7 @@
 """What belongs to one person's desk: saved views, notifications, and the audit of what admins changed."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, Integer, String, UniqueConstraint, text
@@ -8,6 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.extensions import Model
 from portal.models.columns import BigId, Created, Json, SmallId, Timestamp, UserId
+
+if TYPE_CHECKING:
+    from portal.models.ticket import Ticket
 
 
 class SavedView(Model):
@@ -49,6 +53,8 @@ class Notification(Model):
     text: Mapped[str] = mapped_column(default="")
     read_at: Mapped[Timestamp | None]
     created_at: Mapped[Created]
+
+    ticket: Mapped["Ticket | None"] = relationship()
 
     def __repr__(self) -> str:
         return self.text

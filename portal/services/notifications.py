@@ -1,31 +1,66 @@
 """What a person is told in the bell of the console."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from sqlalchemy import update
+from flask_appbuilder.security.sqla.models import User
+from sqlalchemy import BigInteger, Integer, any_, exists, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import joinedload
 
-from portal import live
+from portal import access, live
 from portal.extensions import db
-from portal.models import Notification, Ticket
+from portal.models import Agent, Notification, Ticket
 from portal.models.columns import now
 from portal.services.transaction import affected, transaction
 
+# What people are told, in the words of the page where they choose what they want to hear of.
+KINDS: Mapping[str, str] = {
+    "assigned": "A ticket is assigned to me",
+    "answered": "A customer writes in a ticket of mine",
+    "mentioned": "A colleague mentions me in a note",
+    "escalated": "A ticket is escalated to my tier",
+    "sla_warned": "A ticket of mine is nearly due",
+    "sla_breached": "A ticket of mine is late",
+    "bounced": "An answer of mine came back undelivered",
+    "delivery_failed": "An answer of mine could not be delivered",
+    "mailbox_warning": "A mailbox is about to stop working (admins)",
+    "held_back": "An answer that I wrote for later was held back",
+}
+MOST_SHOWN = 30
+MOST_COUNTED = 100
+
 
 def notify(user_id: int, kind: str, text: str, *, fact_key: str, ticket: Ticket | None = None) -> None:
-    """Tell one person a fact, once however often it is told. Does not commit."""
-    db.session.execute(
+    """Tell one person a fact, once however often it is told, unless they have muted its kind. Does not commit."""
+    is_muted = exists().where(Agent.user_id == user_id, literal(kind) == any_(Agent.muted_kinds))
+    fact = select(
+        literal(user_id, Integer),
+        literal(kind),
+        literal(text),
+        literal(fact_key[:80]),
+        literal(ticket.id if ticket else None, BigInteger),
+        literal(now()),
+    ).where(~is_muted)
+    columns = ["user_id", "kind", "text", "fact_key", "ticket_id", "created_at"]
+    told = affected(
         insert(Notification)
-        .values(
-            user_id=user_id,
-            kind=kind,
-            text=text,
-            fact_key=fact_key[:80],
-            ticket_id=ticket.id if ticket else None,
-        )
+        .from_select(columns, fact)
         .on_conflict_do_nothing(index_elements=["user_id", "fact_key"])
     )
-    live.after_commit("notified", user_id=user_id)
+    if told:
+        live.after_commit("notified", user_id=user_id)
+
+
+def newest_of(user: User) -> list[Notification]:
+    """The person's newest notifications, with their tickets. One statement."""
+    found = access.visible_notifications(user).options(joinedload(Notification.ticket))
+    return list(db.session.scalars(found.order_by(Notification.created_at.desc()).limit(MOST_SHOWN)))
+
+
+def count_unread(user: User) -> int:
+    """How many the person has not read; MOST_COUNTED stands for that many or more. One statement."""
+    unread = access.visible_notifications(user).where(Notification.read_at.is_(None)).limit(MOST_COUNTED)
+    return db.session.scalar(select(func.count()).select_from(unread.subquery())) or 0
 
 
 def people(*user_ids: int | None) -> set[int]:

@@ -1,17 +1,25 @@
 """Customers and their addresses."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from zoneinfo import available_timezones
+
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import access
+from portal.channels.email.html import sanitise_reply
+from portal.errors import UserFault
 from portal.extensions import db
-from portal.models import Customer, Identity
+from portal.models import Agent, Customer, Identity
+from portal.models.agent import AVAILABILITIES, DENSITIES, THEMES
 from portal.services import audit
 from portal.services.transaction import affected, transaction
 
 # One letter names everybody.
 LEAST_TYPED = 2
+LONGEST_SIGNATURE = 50_000
 
 
 def normalise_address(address: str) -> str:
@@ -51,6 +59,52 @@ def address_of(customer: Customer) -> str:
     """The e-mail address to answer the customer at; "" when there is none."""
     found = select(Identity.address).where(Identity.customer_id == customer.id, Identity.kind == "email")
     return db.session.scalar(found.order_by(Identity.id).limit(1)) or ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preferences:
+    """How the desk is for one person."""
+
+    time_zone: str = "UTC"
+    language: str = "en"
+    theme: str = "system"
+    density: str = "comfortable"
+    availability: str = "available"
+    signature_html: str = ""
+    muted_kinds: Sequence[str] = ()
+
+
+def preferences_of(user: User) -> Preferences:
+    """What the person has chosen, or what holds for everybody."""
+    profile = db.session.get(Agent, user.id)
+    if profile is None:
+        return Preferences()
+    return Preferences(**{field.name: getattr(profile, field.name) for field in fields(Preferences)})
+
+
+def keep_preferences(user: User, chosen: Preferences) -> None:
+    """Keep what the person has chosen for themselves. Commits. Raises UserFault for what there is none of."""
+    if chosen.time_zone not in available_timezones():
+        raise UserFault(f"There is no time zone “{chosen.time_zone}”. Choose one from the list.")
+    for value, known in (
+        (chosen.theme, THEMES),
+        (chosen.density, DENSITIES),
+        (chosen.availability, AVAILABILITIES),
+    ):
+        if value not in known:
+            raise UserFault(f"“{value}” cannot be chosen. Choose one of: {', '.join(known)}.")
+    if len(chosen.signature_html) > LONGEST_SIGNATURE:
+        raise UserFault("This signature is too long. Shorten it.")
+    with transaction():
+        profile = db.session.get(Agent, user.id)
+        if profile is None:
+            profile = Agent(user_id=user.id)
+            db.session.add(profile)
+        for field in fields(Preferences):
+            setattr(profile, field.name, getattr(chosen, field.name))
+        profile.language = chosen.language[:12]
+        profile.signature_html = sanitise_reply(chosen.signature_html)
+        profile.muted_kinds = list(chosen.muted_kinds)
 
 
 def addresses_like(user: User, typed: str, limit: int = 8) -> list[dict[str, str]]:

@@ -10,6 +10,7 @@ from flask import current_app
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import select, update
 
+from portal import access
 from portal.channels.email.html import html_to_text, sanitise_reply
 from portal.errors import Conflict, UserFault
 from portal.extensions import db
@@ -17,7 +18,18 @@ from portal.models import Attachment, ChannelAccount, Message, ReplyTemplate, Ti
 from portal.models.columns import now
 from portal.rules import lifecycle, subjects, tokens
 from portal.rules import sla as rules
-from portal.services import accounts, assignment, drafts, escalation, events, outbox, people, sla, tickets
+from portal.services import (
+    accounts,
+    assignment,
+    drafts,
+    escalation,
+    events,
+    notifications,
+    outbox,
+    people,
+    sla,
+    tickets,
+)
 from portal.services.transaction import transaction
 
 SNIPPET_LENGTH = 160
@@ -25,6 +37,7 @@ MOST_RECIPIENTS = 50
 MEGABYTE = 1024 * 1024
 LONGEST_WAIT = timedelta(days=366)
 _ADDRESS = re.compile(r"[^\s@<>\",;]+@[^\s@<>\",;]+\.?[^\s@<>\",;]*")
+_MENTION = re.compile(r'data-mention="@([^"\s]{1,64})"')
 _UPLOAD = re.compile(r"/files/([A-Za-z0-9_-]{20,64})/")
 
 
@@ -179,9 +192,30 @@ def add_note(
         if is_from_draft:
             drafts.forget(actor, ticket, "note")
         ticket.message_count += 1
-        events.record("note_added", ticket=ticket, actor=actor, message_id=note.id)
+        mentioned = _tell_mentioned(ticket, note, actor)
+        events.record(
+            "note_added", ticket=ticket, actor=actor, message_id=note.id, data={"mentioned": mentioned}
+        )
         events.announce(ticket)
     return note
+
+
+def _tell_mentioned(ticket: Ticket, note: Message, actor: User) -> list[int]:
+    """Tell the colleagues whom a note names, if they may see the ticket; their ids."""
+    usernames = set(_MENTION.findall(note.html)[:MOST_RECIPIENTS])
+    if not usernames:
+        return []
+    found = select(User).where(User.username.in_(usernames), User.active, User.id != actor.id)
+    told = [user for user in db.session.scalars(found) if access.may_see_branch(user, ticket.branch_id)]
+    for user in told:
+        notifications.notify(
+            user.id,
+            "mentioned",
+            f"{actor} mentioned you in #{ticket.number} {ticket.subject}",
+            ticket=ticket,
+            fact_key=f"mentioned-{note.id}",
+        )
+    return [user.id for user in told]
 
 
 def _schedule(ticket: Ticket, message: Message, actor: User, answer: Answer) -> None:

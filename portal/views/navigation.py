@@ -91,7 +91,7 @@ ROOMS = (
 
 
 def install_navigation(app: Flask) -> None:
-    """Give every template `navigation`, `search_url`, `product_name` and `admin_groups()`."""
+    """Give every template `navigation`, `search_url`, `product_name`, `admin_groups()` and `look()`."""
     app.context_processor(_context)
 
 
@@ -115,7 +115,22 @@ def _context() -> dict[str, Any]:
         "search_url": _url(SEARCH_ENDPOINT) or "/",
         "product_name": current_app.config.get("APP_NAME", PRODUCT_NAME),
         "admin_groups": admin_groups,
+        "look": look,
     }
+
+
+@dataclass(frozen=True)
+class Look:
+    """How pages look for the person of this request."""
+
+    theme: str = "system"
+    density: str = "comfortable"
+
+
+def look() -> Look:
+    """What the person has chosen; before signing in, what the system has."""
+    profile = getattr(current_user, "agent", None) if current_user and current_user.is_authenticated else None
+    return Look(profile.theme, profile.density) if profile is not None else Look()
 
 
 def _url(endpoint: str) -> str | None:

@@ -107,7 +107,7 @@ def sanitise_reply(html: str) -> str:
         _bounded(html),
         tags=set(_TAGS),
         clean_content_tags=set(_DROPPED_WHOLE),
-        attributes={**_ATTRIBUTES, "span": {"data-unfilled", "data-placeholder"}},
+        attributes={**_ATTRIBUTES, "span": {"data-unfilled", "data-placeholder", "data-mention"}},
         attribute_filter=_reply_attribute,
         link_rel="noopener noreferrer nofollow",
         set_tag_attribute_values={"a": {"target": "_blank"}},

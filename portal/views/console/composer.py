@@ -15,7 +15,16 @@ from portal.errors import Conflict, UserFault
 from portal.errors_pages import wants_partial
 from portal.models import Message, Ticket
 from portal.rules.doubts import Doubt, doubts_about
-from portal.services import composing, drafts, people, replies, templates, uploads, waiting_replies
+from portal.services import (
+    assignment,
+    composing,
+    drafts,
+    people,
+    replies,
+    templates,
+    uploads,
+    waiting_replies,
+)
 from portal.views.console import bodies, reading, words
 from portal.views.console.blueprint import ID, SMALL_ID, blueprint, person
 from portal.views.console.filters import LARGEST_SMALL_ID
@@ -122,6 +131,34 @@ def begin(message_id: int, mode: composing.Mode) -> Any:
         seen=kept.seen_message_id or "",
         revision=kept.revision,
         files=[asdict(each) for each in kept_files(user, kept)],
+    )
+
+
+@blueprint.get(f"/tickets/<{ID}:number>/colleagues")
+def colleagues(number: int) -> Response:
+    """Whom a note of this ticket can mention."""
+    found = access.access_ticket_by_number(person(), number)
+    return jsonify(
+        [
+            {"id": f"@{user.username}", "name": user.get_full_name()}
+            for user, _level in assignment.members_of(found.branch_id)
+        ]
+    )
+
+
+@blueprint.get(f"/tickets/<{ID}:number>/template-names")
+def template_names(number: int) -> Response:
+    """The templates that "/" offers."""
+    found = access.access_ticket_by_number(person(), number)
+    return jsonify(
+        [
+            {
+                "id": f"/{template.name}",
+                "words": f"{template.name} {template.shortcut} {template.category}".lower(),
+                "url": url_for("console.insert_template", number=number, template_id=template.id),
+            }
+            for template in templates.usable_templates(person(), found)
+        ]
     )
 
 

@@ -48,6 +48,7 @@ class Writer {
       editor.model.document.on("change:data", () => this.draft.changed());
       if (this.wantsFocus) editor.focus();
     });
+    this.field.addEventListener("portal:template", ({ detail: address }) => this.insertTemplate(address, false));
     this.field.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
         event.preventDefault();
@@ -56,7 +57,10 @@ class Writer {
     });
     this.panel.addEventListener("click", (event) => {
       const template = event.target.closest("[data-template]");
-      if (template) this.insertTemplate(template);
+      if (template) {
+        this.insertTemplate(template.dataset.template, template.hasAttribute("data-offered"));
+        template.closest("details")?.removeAttribute("open");
+      }
       const seen = event.target.closest("[data-seen]");
       if (seen) this.haveSeen(seen.dataset.seen);
     });
@@ -257,16 +261,15 @@ class Writer {
 
   /* --- templates --- */
 
-  async insertTemplate(button) {
+  async insertTemplate(address, wasOffered) {
     const body = new FormData();
-    body.set("offered", button.hasAttribute("data-offered") ? "1" : "0");
-    const response = await request(button.dataset.template, { method: "POST", body }).catch(() => null);
+    body.set("offered", wasOffered ? "1" : "0");
+    const response = await request(address, { method: "POST", body }).catch(() => null);
     if (!response) return;
     if (!response.ok) return announce(messageIn(await response.text()), { isError: true });
     const template = await response.json();
     this.insert(template.html);
     this.form.elements.template.value = template.id;
-    button.closest("details")?.removeAttribute("open");
     this.say(template.unfilled.length ? `To be filled in by you: ${template.unfilled.join(", ")}` : "");
     this.draft.changed();
   }

@@ -11,7 +11,7 @@ export function startFiles(form, composer, isHidden, changed) {
     const item = document.createElement("li");
     item.className = "badge";
     item.append(`${name}${size ? ` · ${size}` : ""} `, hidden(key), remover(item, name));
-    Object.assign(item.dataset, { key, name, size: size ?? "" });
+    Object.assign(item.dataset, { file: key, name, size: size ?? "" });
     list.append(item);
   };
   const remover = (item, name) => {
@@ -63,8 +63,11 @@ export function startFiles(form, composer, isHidden, changed) {
     upload([...event.dataTransfer.files]);
   });
 
+  // What the server listed with the draft gets its way out, too.
+  for (const item of list.querySelectorAll("[data-file]")) item.append(remover(item, item.dataset.name));
+
   return {
-    kept: () => [...list.querySelectorAll("[data-key]")].map((item) => ({ ...item.dataset })),
+    kept: () => [...list.querySelectorAll("[data-file]")].map((item) => ({ key: item.dataset.file, name: item.dataset.name, size: item.dataset.size })),
     restore: (files) => files.forEach(add),
     clear: () => list.replaceChildren(),
   };

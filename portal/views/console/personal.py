@@ -1,0 +1,84 @@
+"""What is one person's own: the bell, and how the desk looks and sounds for them."""
+
+from typing import Any
+from zoneinfo import available_timezones
+
+from flask import flash, jsonify, redirect, render_template, request, url_for
+
+from portal.errors import UserFault
+from portal.errors_pages import wants_partial
+from portal.models.agent import AVAILABILITIES, DENSITIES, THEMES
+from portal.services import notifications, people
+from portal.views.console import words
+from portal.views.console.blueprint import blueprint, person
+
+# The languages that the desk speaks; each in its own words.
+LANGUAGES = {"en": "English"}
+THEME_WORDS = {"system": "Like the system", "light": "Light", "dark": "Dark"}
+DENSITY_WORDS = {"comfortable": "Comfortable", "compact": "Compact"}
+AVAILABILITY_WORDS = {"available": "Available: new tickets may be assigned to me", "away": "Away"}
+
+
+@blueprint.get("/notifications")
+def bell() -> str:
+    """What the person was told, newest first."""
+    template = "console/_bell.html" if wants_partial() else "console/bell.html"
+    return render_template(template, told=notifications.newest_of(person()), reader=words.reader())
+
+
+@blueprint.get("/notifications/count")
+def bell_count() -> Any:
+    """How many the person has not read."""
+    return jsonify(count=notifications.count_unread(person()), most=notifications.MOST_COUNTED)
+
+
+@blueprint.post("/notifications/read")
+def read_notifications() -> Any:
+    """Mark all, or the one of the form, as read."""
+    one = request.form.get("id", type=int)
+    notifications.mark_read(person().id, None if one is None else [one])
+    if wants_partial():
+        return jsonify(says="")
+    return redirect(url_for("console.bell"), 303)
+
+
+@blueprint.get("/settings")
+def settings() -> str:
+    return _settings_page()
+
+
+@blueprint.post("/settings")
+def keep_settings() -> Any:
+    form = request.form
+    heard = set(form.getlist("heard"))
+    try:
+        people.keep_preferences(
+            person(),
+            people.Preferences(
+                time_zone=form.get("time_zone", ""),
+                language=form.get("language", "en"),
+                theme=form.get("theme", "system"),
+                density=form.get("density", "comfortable"),
+                availability=form.get("availability", "available"),
+                signature_html=form.get("signature", ""),
+                muted_kinds=[kind for kind in notifications.KINDS if kind not in heard],
+            ),
+        )
+    except UserFault as fault:
+        flash(str(fault), "danger")
+        return _settings_page(), fault.status_code
+    flash("Your settings are kept.", "success")
+    return redirect(url_for("console.settings"), 303)
+
+
+def _settings_page() -> str:
+    return render_template(
+        "console/settings.html",
+        profile=people.preferences_of(person()),
+        time_zones=sorted(available_timezones()),
+        languages=LANGUAGES,
+        themes={name: THEME_WORDS[name] for name in THEMES},
+        densities={name: DENSITY_WORDS[name] for name in DENSITIES},
+        availabilities={name: AVAILABILITY_WORDS[name] for name in AVAILABILITIES},
+        kinds=notifications.KINDS,
+    )

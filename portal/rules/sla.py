@@ -64,7 +64,7 @@ class TicketEvent:
     - status_changed: `from`, `to`
     - ticket_merged: this ticket went into another one
     - messages_moved_away, messages_moved_here: `messages`, each with `id`, `direction`, `at` (ISO 8601, when
-      it was said) and `is_automatic`
+      it was said) and `counts` (false for notes, automatic mail, and what no customer has got as an answer)
 
     `message_id` is that of the one message that the fact is about.
     """
@@ -245,11 +245,19 @@ def _where_they_stand(events: Sequence[TicketEvent]) -> list[TicketEvent]:
     if cancelled:
         events = [each for each in events if each.kind != "reply_sent" or each.message_id not in cancelled]
     last_moves = {
-        message["id"]: event for event in events if event.kind in _MOVES for message in event.data["messages"]
+        message["id"]: (event, message)
+        for event in events
+        if event.kind in _MOVES
+        for message in event.data["messages"]
     }
     if not last_moves:
         return list(events)
-    away = {number for number, event in last_moves.items() if event.kind == "messages_moved_away"}
+    # One may have lost its worth while it stood elsewhere: a reply that was called back there.
+    away = {
+        number
+        for number, (event, message) in last_moves.items()
+        if event.kind == "messages_moved_away" or not message["counts"]
+    }
     said_here = {event.message_id for event in events if event.kind in ("message_received", "reply_sent")}
     kept = []
     for event in events:
@@ -258,7 +266,7 @@ def _where_they_stand(events: Sequence[TicketEvent]) -> list[TicketEvent]:
             came = [
                 message
                 for message in event.data["messages"]
-                if last_moves[message["id"]] is event and message["id"] not in said_here
+                if last_moves[message["id"]][0] is event and message["id"] not in said_here | cancelled
             ]
             kept.append(replace(event, data={**event.data, "messages": came}))
         elif event.message_id not in away or event.kind not in ("message_received", "reply_sent"):
@@ -327,7 +335,7 @@ class _Ledger:
         """Messages that were moved here, in the order in which they were said."""
         for message in sorted(messages, key=lambda each: (str(each["at"]), int(each["id"]))):
             said_at = datetime.fromisoformat(message["at"])
-            if message["is_automatic"]:
+            if not message["counts"]:
                 continue
             if message["direction"] == "in":
                 self._receive(said_at)

@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from flask_appbuilder.security.sqla.models import User
-from sqlalchemy import Select, delete, select
+from sqlalchemy import Select, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import aliased
 
 from portal import access
 from portal.channels.email.html import html_to_text, sanitise_reply
@@ -73,6 +74,21 @@ def forget(user: User, ticket: Ticket, kind: str) -> None:
     """Drop the draft: it was sent. Inside the caller's transaction."""
     db.session.execute(
         delete(Draft).where(Draft.user_id == user.id, Draft.ticket_id == ticket.id, Draft.kind == kind)
+    )
+
+
+def take_along(ticket: Ticket, into: Ticket) -> None:
+    """Drafts of a ticket that becomes part of another go there, where their writers have none. Does not commit."""
+    there = aliased(Draft)
+    has_one = select(there.id).where(
+        there.ticket_id == into.id, there.user_id == Draft.user_id, there.kind == Draft.kind
+    )
+    db.session.execute(
+        # Whoever merges takes everybody's drafts along.
+        update(Draft)
+        .where(Draft.ticket_id == ticket.id, ~has_one.exists())
+        .values(ticket_id=into.id)
+        .execution_options(synchronize_session=False)
     )
 
 

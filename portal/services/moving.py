@@ -18,7 +18,7 @@ from portal.extensions import db
 from portal.models import Branch, InboxItem, Message, Ticket
 from portal.models.columns import now
 from portal.rules import lifecycle, subjects
-from portal.services import events, notifications, people, sla, tickets
+from portal.services import drafts, events, notifications, people, replies, sla, tickets
 from portal.services.replies import snippet_of
 from portal.services.transaction import transaction
 
@@ -35,6 +35,9 @@ def move_message(message: Message, to_ticket: Ticket, actor: User) -> None:
     access.access_ticket(actor, to_ticket.id, for_change=True)
     if to_ticket.id == from_ticket.id:
         raise UserFault(f"This message stands in #{to_ticket.number} already.")
+    if message.delivery_state in ("scheduled", "queued", "sending"):
+        # It carries the subject, number and thread of the ticket in which it was written.
+        raise UserFault("This reply is not sent yet. Take it back, or move it when it has gone out.")
     with transaction(*_in_order([from_ticket, to_ticket])):
         _check_takes(to_ticket)
         moved = _checked(message, from_ticket, [message])
@@ -135,12 +138,11 @@ def _checked(message: Message, from_ticket: Ticket, moved: list[Message]) -> lis
 
 
 def _is_anything_left(ticket_id: int, without: Sequence[int]) -> bool:
-    """Whether anybody has said something else in the ticket; notes and automatic mail say nothing."""
+    """Whether the customer or we have said something else in the ticket; notes and automatic mail say nothing."""
     said = select(Message.id).where(
         Message.ticket_id == ticket_id,
         Message.id.not_in(without),
-        Message.direction != "note",
-        ~Message.is_automatic,
+        or_(Message.direction == "in", replies.are_answers()),
     )
     return db.session.scalar(said.limit(1)) is not None
 
@@ -197,6 +199,7 @@ def _merge_one(ticket: Ticket, into: Ticket, actor: User) -> None:
         .execution_options(synchronize_session=False)
     )
     ticket.merged_into_id = into.id
+    drafts.take_along(ticket, into)
     # First the merge, which ends the clocks: being closed by it is no success.
     events.record(
         "ticket_merged",
@@ -255,14 +258,21 @@ def _told(message: Message) -> dict[str, Any]:
         "id": message.id,
         "direction": message.direction,
         "at": message.created_at.isoformat(),
-        "is_automatic": message.is_automatic or message.is_auto_reply or message.is_bounce,
+        "counts": _counts(message),
     }
+
+
+def _counts(message: Message) -> bool:
+    """Whether a customer said it, or has it as an answer of ours."""
+    if message.direction == "in":
+        return not (message.is_auto_reply or message.is_bounce)
+    return replies.is_answer(message)
 
 
 def _recount(ticket: Ticket) -> None:
     """Counter, newest words and times of the ticket, from the messages that it has now."""
     by_customer = (Message.direction == "in") & ~Message.is_auto_reply & ~Message.is_bounce
-    is_answer = (Message.direction == "out") & ~Message.is_automatic & (Message.delivery_state != "cancelled")
+    is_answer = replies.are_answers()
     since = ticket.unread_since
     is_unread = (Message.direction == "in") & (Message.created_at >= since) if since is not None else false()
     counted = db.session.execute(
@@ -292,9 +302,7 @@ def _recount(ticket: Ticket) -> None:
 
 def _wake(ticket: Ticket, moved: Sequence[Message], actor: User) -> None:
     """What a customer's words bring to the ticket they come to: it is unread and open, and its agent is told."""
-    said = [
-        message for message in moved if message.direction != "note" and not _told(message)["is_automatic"]
-    ]
+    said = [message for message in moved if _counts(message)]
     words = [message for message in said if message.direction == "in"]
     if not words:
         return

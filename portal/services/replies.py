@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import current_app
 from flask_appbuilder.security.sqla.models import User
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, and_, select, update
 
 from portal import access
 from portal.channels.email.html import html_to_text, sanitise_reply
@@ -36,6 +36,7 @@ SNIPPET_LENGTH = 160
 MOST_RECIPIENTS = 50
 MEGABYTE = 1024 * 1024
 LONGEST_WAIT = timedelta(days=366)
+_UNSENT = ("scheduled", "cancelled")
 _ADDRESS = re.compile(r"[^\s@<>\",;]+@[^\s@<>\",;]+\.?[^\s@<>\",;]*")
 _MENTION = re.compile(r'data-mention="@([^"\s]{1,64})"')
 _UPLOAD = re.compile(r"/files/([A-Za-z0-9_-]{20,64})/")
@@ -254,6 +255,22 @@ def _said(ticket: Ticket, message_id: int | None) -> Message | None:
     return db.session.scalar(found) if message_id is not None else None
 
 
+def is_answer(message: Message) -> bool:
+    """Whether the customer has the message as an answer of a person: not automatic, not passed on, not held back."""
+    was_sent = message.delivery_state not in _UNSENT and not message.is_automatic
+    return message.direction == "out" and was_sent and "forwards" not in message.thread_evidence
+
+
+def are_answers() -> ColumnElement[bool]:
+    """The condition that says the same of the messages of a query."""
+    return and_(
+        Message.direction == "out",
+        ~Message.is_automatic,
+        Message.delivery_state.not_in(_UNSENT),
+        ~Message.thread_evidence.has_key("forwards"),
+    )
+
+
 def snippet_of(text: str) -> str:
     """The first words of a text, on one line, for a queue row."""
     return " ".join(text[: SNIPPET_LENGTH * 4].split())[:SNIPPET_LENGTH]
@@ -297,7 +314,7 @@ def last_said(ticket_id: int, but: int | None = None) -> Message | None:
             Message.direction != "note",
             Message.message_id_header != "",
             ~Message.is_bounce,
-            Message.delivery_state.not_in(("scheduled", "cancelled")),
+            Message.delivery_state.not_in(_UNSENT),
         )
         .order_by((Message.direction == "in").desc(), Message.created_at.desc(), Message.id.desc())
         .limit(1)

@@ -134,10 +134,7 @@ def _undo_answer(ticket: Ticket, message: Message, actor: User) -> None:
         tickets.change_status(ticket, changed["from"], actor, rule="taken_back")
     answers = select(Message.created_at).where(
         Message.ticket_id == ticket.id,
-        Message.direction == "out",
-        ~Message.is_automatic,
-        Message.delivery_state.not_in(("cancelled", "scheduled")),
-        ~Message.thread_evidence.has_key("forwards"),
+        replies.are_answers(),
     )
     db.session.flush()
     ticket.first_responded_at = db.session.scalar(answers.order_by(Message.created_at).limit(1))

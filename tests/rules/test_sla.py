@@ -430,7 +430,7 @@ def test_a_breach_once_seen_is_seen_ever_after(
 def moved(kind: str, minutes: float, *messages: tuple[int, str, float]) -> TicketEvent:
     """A move at a moment: of messages by their id, direction, and when they were said."""
     told = [
-        {"id": number, "direction": direction, "at": at(said).isoformat(), "is_automatic": False}
+        {"id": number, "direction": direction, "at": at(said).isoformat(), "counts": True}
         for number, direction, said in messages
     ]
     return TicketEvent(kind, at(minutes), {"messages": told})
@@ -517,5 +517,19 @@ def test_a_message_that_came_and_went_on_leaves_no_trace() -> None:
 def test_automatic_mail_and_notes_that_are_moved_start_and_answer_nothing() -> None:
     note = moved("messages_moved_here", 50, (7, "note", 20))
     automatic = moved("messages_moved_here", 50, (8, "in", 20))
-    automatic.data["messages"][0]["is_automatic"] = True
+    automatic.data["messages"][0]["counts"] = False
     assert clocks([*ANSWERED, note, automatic], 60) == clocks(ANSWERED, 60)
+
+
+def test_a_reply_that_was_moved_and_then_called_back_answered_nobody_anywhere() -> None:
+    came = moved("messages_moved_here", 20, (7, "out", 15))
+    assert clocks([*opened(), came], 30)[FIRST].state == "met"
+    assert clocks([*opened(), came, said("reply_cancelled", 21, 7)], 30)[FIRST].state == "running"
+
+
+def test_a_reply_that_was_called_back_elsewhere_does_not_count_when_it_returns() -> None:
+    events = [*opened(), said("reply_sent", 10, 7), moved("messages_moved_away", 20, (7, "out", 10))]
+    back = moved("messages_moved_here", 30, (7, "out", 10))
+    assert clocks([*events, back], 40)[FIRST].state == "met"
+    back.data["messages"][0]["counts"] = False
+    assert clocks([*events, back], 40)[FIRST].state == "running"

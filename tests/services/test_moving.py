@@ -24,7 +24,7 @@ from portal.models import (
 )
 from portal.models.columns import now
 from portal.rules import tokens
-from portal.services import events, intake, moving, replies, tickets
+from portal.services import drafts, events, intake, moving, replies, tickets
 from tests.factory import Factory
 
 DESK = "desk@shop.test"
@@ -69,7 +69,14 @@ class Desk:
         return db.session.scalars(select(Message).where(Message.inbox_item_id == item_id)).one()
 
     def answer(self, ticket: Ticket, text: str = "An answer", actor: User | None = None) -> Message:
-        return replies.send_reply(ticket, actor or self.ann, f"<p>{text}</p>")
+        return sent(replies.send_reply(ticket, actor or self.ann, f"<p>{text}</p>"))
+
+
+def sent(message: Message) -> Message:
+    """As if it had been delivered."""
+    message.delivery_state = "sent"
+    db.session.commit()
+    return message
 
 
 def id_of(number: int, sender: str = ZOE) -> str:
@@ -515,6 +522,48 @@ def two_matters_of(desk: Desk, more: int) -> tuple[Message, Message, Ticket]:
         desk.make.message(one)
         desk.make.message(other)
     return first, second, other
+
+
+def test_a_reply_that_is_not_sent_yet_is_not_moved(desk: Desk) -> None:
+    first, second, other = two_matters(desk)
+    queued = replies.send_reply(first.ticket, desk.ann, "<p>Soon</p>")
+    scheduled = replies.send_reply(
+        first.ticket, desk.ann, "<p>Tomorrow</p>", send_at=now() + timedelta(days=1)
+    )
+    for message in (queued, scheduled):
+        with pytest.raises(UserFault, match="not sent yet"):
+            moving.move_message(message, other, desk.ann)
+    old = first.ticket
+    new = moving.split_off(second, desk.ann, with_later=True)
+    # What was written after the second matter goes along with it; what waits for its time counts for nothing yet.
+    assert {queued.ticket_id, scheduled.ticket_id} == {new.id}
+    assert new.first_responded_at == queued.created_at
+    assert (old.first_responded_at, old.message_count) == (None, 1)
+
+
+def test_what_was_passed_on_to_somebody_else_answers_no_customer(desk: Desk) -> None:
+    first, _second, other = two_matters(desk)
+    passed_on = replies.forward(
+        first.ticket, desk.ann, replies.Answer(html="<p>Look</p>", to=["supplier@else.test"])
+    )
+    sent(passed_on)
+    moving.move_message(passed_on, other, desk.ann)
+    assert clocks_of(other)["first_response"] == "running"
+    assert other.first_responded_at is None
+    assert other.snippet == "Words of mail 3"
+
+
+def test_drafts_of_a_merged_ticket_go_along_unless_their_writer_has_one_there(
+    desk: Desk, make: Factory
+) -> None:
+    mine, other = desk.receive(1).ticket, desk.receive(2).ticket
+    ben = make.agent(branch=desk.branch, username="ben")
+    for user, ticket, words in ((desk.ann, mine, "A"), (ben, mine, "B"), (ben, other, "C")):
+        drafts.keep(user, ticket, "reply", drafts.Written(html=f"<p>{words}</p>"), revision=None)
+    moving.merge([mine], other, desk.ann)
+    assert drafts.drafts_of(desk.ann, other)["reply"].html == "<p>A</p>"
+    assert drafts.drafts_of(ben, other)["reply"].html == "<p>C</p>"
+    assert drafts.drafts_of(ben, mine)["reply"].html == "<p>B</p>", "kept, though nobody asks for it"
 
 
 def test_a_bounce_of_a_moved_answer_comes_to_where_the_answer_stands(desk: Desk) -> None:

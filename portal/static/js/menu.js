@@ -4,6 +4,8 @@ export function attach(menu) {
   const items = () => [...menu.querySelectorAll(".menu-panel :is(a, button, input:not([type=hidden])):not([disabled])")];
   menu.addEventListener("toggle", () => {
     menu.querySelector("summary").setAttribute("aria-expanded", String(menu.open));
+    // In a column that scrolls, the panel may begin below what is seen of it.
+    if (menu.open) menu.querySelector(".menu-panel").scrollIntoView({ block: "nearest" });
     if (menu.open) (menu.querySelector("[data-autofocus]") ?? items()[0])?.focus();
   });
   menu.addEventListener("keydown", (event) => {

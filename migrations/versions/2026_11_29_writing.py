@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("attachment_keys", postgresql.ARRAY(sa.Text()), server_default="{}", nullable=False),
         sa.Column("seen_message_id", sa.BigInteger(), nullable=True),
         sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("window", sa.String(length=36), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint("kind IN ('reply', 'note')", name=op.f("ck_draft_kind")),
         sa.CheckConstraint("mode IN ('reply', 'forward')", name=op.f("ck_draft_mode")),

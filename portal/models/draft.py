@@ -40,4 +40,6 @@ class Draft(Model):
     # The newest message that its writer had before them when they began.
     seen_message_id: Mapped[int | None] = mapped_column(BigInteger)
     revision: Mapped[int] = mapped_column(default=1)
+    # The window that kept it last, by a name that it gave itself.
+    window: Mapped[str] = mapped_column(String(36), default="")
     updated_at: Mapped[Created]

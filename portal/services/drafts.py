@@ -43,10 +43,12 @@ def drafts_of(user: User, ticket: Ticket) -> dict[str, Draft]:
     return {draft.kind: draft for draft in db.session.scalars(found)}
 
 
-def keep(user: User, ticket: Ticket, kind: str, written: Written, *, revision: int | None) -> int:
+def keep(
+    user: User, ticket: Ticket, kind: str, written: Written, *, revision: int | None, window: str = ""
+) -> int:
     """Keep what stands in the composer; return the draft's revision, 0 where an empty one was dropped. Commits.
 
-    `revision` is the one that the window has last seen (0 for none yet). Raises Conflict when another window has kept
+    `revision` is the one that the `window` has last seen (0 for none yet). Raises Conflict when another window has kept
     something since; None keeps it all the same. Raises UserFault for a text beyond the limit.
     """
     if len(written.html) > LONGEST_WORDS:
@@ -54,7 +56,9 @@ def keep(user: User, ticket: Ticket, kind: str, written: Written, *, revision: i
     values = _values(ticket, written)
     with transaction():
         present = db.session.scalars(_of(user, ticket, kind).with_for_update()).one_or_none()
-        if revision is not None and present is not None and present.revision != revision:
+        is_behind = revision is not None and present is not None and present.revision != revision
+        # One window may have several savings on their way at once, as when it is closed.
+        if is_behind and present is not None and present.window != window[:36]:
             raise Conflict("You went on with this draft in another window. What you wrote there is newer.")
         if not (
             html_to_text(values["html"]).strip() or "<img" in values["html"] or values["attachment_keys"]
@@ -62,7 +66,12 @@ def keep(user: User, ticket: Ticket, kind: str, written: Written, *, revision: i
             if present is not None:
                 db.session.delete(present)
             return 0
-        fresh = {**values, "revision": (present.revision if present else 0) + 1, "updated_at": now()}
+        fresh = {
+            **values,
+            "revision": (present.revision if present else 0) + 1,
+            "updated_at": now(),
+            "window": window[:36],
+        }
         kept = insert(Draft).values(user_id=user.id, ticket_id=ticket.id, kind=kind, **fresh)
         db.session.execute(
             kept.on_conflict_do_update(index_elements=["user_id", "ticket_id", "kind"], set_=fresh)

@@ -44,11 +44,13 @@ def test_a_draft_is_kept_and_dropped_when_it_is_sent(ticket, agent) -> None:
 
 
 def test_two_windows_do_not_overwrite_each_other(ticket, agent) -> None:
-    drafts.keep(agent, ticket, "reply", words("<p>One</p>"), revision=0)
+    drafts.keep(agent, ticket, "reply", words("<p>One</p>"), revision=0, window="theirs")
     with pytest.raises(Conflict):
-        drafts.keep(agent, ticket, "reply", words("<p>Two</p>"), revision=0)
+        drafts.keep(agent, ticket, "reply", words("<p>Two</p>"), revision=0, window="mine")
     assert drafts.drafts_of(agent, ticket)["reply"].html == "<p>One</p>"
-    assert drafts.keep(agent, ticket, "reply", words("<p>Two</p>"), revision=None) == 2
+    assert drafts.keep(agent, ticket, "reply", words("<p>Two</p>"), revision=None, window="mine") == 2
+    # Two savings of one window that were on their way together are no quarrel.
+    assert drafts.keep(agent, ticket, "reply", words("<p>Three</p>"), revision=1, window="mine") == 3
 
 
 def test_an_empty_draft_is_none(ticket, agent) -> None:

@@ -89,8 +89,8 @@ def keep_draft(number: int) -> Response:
         attachment_keys=draft.attachment_keys,
         seen_message_id=draft.seen,
     )
-    known = request.form.get("revision", type=int)
-    return jsonify(revision=drafts.keep(person(), found, kind, written, revision=known))
+    known, window = request.form.get("revision", type=int), request.form.get("window", "")
+    return jsonify(revision=drafts.keep(person(), found, kind, written, revision=known, window=window))
 
 
 @blueprint.post(f"/messages/<{ID}:message_id>/compose/<any(reply, all, forward, note):mode>")

@@ -54,6 +54,8 @@ class Draft:
     # How often each was kept on the server: a window that knows an older count is behind.
     revision: int = 0
     note_revision: int = 0
+    window: str = ""
+    note_window: str = ""
     send_at: str = ""
 
 
@@ -200,13 +202,20 @@ def _with_reply(empty: Draft, kept: KeptDraft | None, user: User) -> Draft:
         seen=kept.seen_message_id or empty.seen,
         files=kept_files(user, kept),
         revision=kept.revision,
+        window=kept.window,
     )
 
 
 def _with_note(draft: Draft, kept: KeptDraft | None, user: User) -> Draft:
     if kept is None:
         return draft
-    return replace(draft, note=kept.html, note_files=kept_files(user, kept), note_revision=kept.revision)
+    return replace(
+        draft,
+        note=kept.html,
+        note_files=kept_files(user, kept),
+        note_revision=kept.revision,
+        note_window=kept.window,
+    )
 
 
 def kept_files(user: User, kept: KeptDraft) -> tuple[KeptFile, ...]:

@@ -200,6 +200,7 @@ class Writer {
     const buttons = [...this.form.querySelectorAll("button")];
     buttons.forEach((button) => (button.disabled = true));
     try {
+      await this.draft.settle();
       const response = await request(this.form.action, { method: "POST", body });
       if (!response.ok) return this.refuse(await response.text());
       const answer = await response.json();

@@ -5,10 +5,12 @@
 
 const LOCAL_MS = 400;
 const SERVER_MS = 2500;
+/* A name for this window, which a reload keeps and a second window does not have. */
+const WINDOW = (sessionStorage.portalWindow ??= crypto.randomUUID?.() ?? String(Math.random()).slice(2));
 const csrf = () => document.querySelector('meta[name="csrf-token"]')?.content ?? "";
 
 export class DraftKeeper {
-  /* read: () => FormData of what stands there, or null when nothing does; said: (words) => void; conflict: (words) => void */
+  /* read: () => FormData of what stands there; snapshot: () => the same as plain values; said, conflict: (words) => void */
   constructor(form, { read, snapshot, said, conflict }) {
     Object.assign(this, { form, read, snapshot, said, conflict });
     this.key = `portal-draft-${form.dataset.draft}`;
@@ -42,7 +44,10 @@ export class DraftKeeper {
     } catch {
       localStorage.removeItem(this.key);
     }
-    return kept && kept.revision === this.revision ? kept : null;
+    if (!kept) return null;
+    // This window's own words are newer than what the server has of it; another window may be ahead.
+    const isOurs = !this.revision || this.form.dataset.window === WINDOW;
+    return isOurs || kept.revision === this.revision ? kept : null;
   }
 
   async keep({ isLeaving = false, isForced = false } = {}) {
@@ -53,16 +58,18 @@ export class DraftKeeper {
     this.isDirty = false;
     this.keepHere();
     const body = this.read();
+    body.set("window", WINDOW);
     if (!isForced) body.set("revision", this.revision);
     let response;
     try {
-      response = await fetch(this.form.dataset.keep, {
+      this.onItsWay = fetch(this.form.dataset.keep, {
         method: "POST",
         body,
         keepalive: isLeaving,
         credentials: "same-origin",
         headers: { "X-Partial": "1", "X-CSRFToken": csrf() },
       });
+      response = await this.onItsWay;
     } catch {
       return this.failed("Not connected. Your text is kept in this browser.");
     } finally {
@@ -77,6 +84,14 @@ export class DraftKeeper {
     if (this.isDirty) return this.changed();
     localStorage.removeItem(this.key);
     this.said(this.revision ? "Draft kept" : "");
+  }
+
+  /* Before it is sent: a saving that arrives after that would bring the draft back to life. */
+  async settle() {
+    clearTimeout(this.localTimer);
+    clearTimeout(this.serverTimer);
+    this.serverTimer = null;
+    await this.onItsWay?.catch(() => null);
   }
 
   failed(words) {

@@ -90,6 +90,31 @@ ROOMS = (
 )
 
 
+# Where two keys lead from any page, by the view of the queue.
+GOES = {
+    "g m": "mine",
+    "g u": "unassigned",
+    "g b": "branch",
+    "g r": "at_risk",
+    "g l": "breached",
+    "g e": "escalated",
+    "g w": "waiting",
+    "g o": "open",
+    "g c": "closed",
+}
+
+
+def goes() -> list[tuple[str, str, str]]:
+    """Keys, label and address of the views that can be gone to from anywhere."""
+    from portal.views.console.filters import VIEWS
+
+    return [
+        (keys, VIEWS[name].label, url_for(SEARCH_ENDPOINT, view=name))
+        for keys, name in GOES.items()
+        if name in VIEWS
+    ]
+
+
 def install_navigation(app: Flask) -> None:
     """Give every template `navigation`, `search_url`, `product_name`, `admin_groups()` and `look()`."""
     app.context_processor(_context)
@@ -116,6 +141,7 @@ def _context() -> dict[str, Any]:
         "product_name": current_app.config.get("APP_NAME", PRODUCT_NAME),
         "admin_groups": admin_groups,
         "look": look,
+        "goes": goes,
     }
 
 

@@ -1,9 +1,14 @@
 /*
- * Single keys: an element with data-key="r" is clicked (or, a field, focused) when r is pressed outside a text.
- * "?" lists the keys of the page, from the elements' own labels.
+ * Keys: an element with data-key="r" is clicked (or, a field, focused) when r is pressed outside a text; one with
+ * data-key="g m" when g and then m are. "?" lists the keys of the page, from the elements' own labels.
  */
 
+const SECOND_KEY_MS = 1500;
+
 const isTyping = (target) => target.closest("input, textarea, select, [contenteditable=true], .ck-editor");
+
+let first = "";
+let forget;
 
 export function startHotkeys() {
   document.addEventListener("keydown", (event) => {
@@ -11,7 +16,11 @@ export function startHotkeys() {
     if (event.key === "Escape" && isTyping(event.target)) event.target.blur();
     if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
     if (event.key === "?") return listKeys();
-    const element = find(event.key);
+    const element = find(first ? `${first} ${event.key}` : event.key);
+    const begins = !first && document.querySelector(`[data-key^="${CSS.escape(event.key)} "]`);
+    clearTimeout(forget);
+    first = begins ? event.key : "";
+    forget = setTimeout(() => (first = ""), SECOND_KEY_MS);
     if (!element) return;
     event.preventDefault();
     act(element);
@@ -46,12 +55,20 @@ function listKeys() {
   heading.innerHTML = '<h2>Keys</h2><button type="button" class="button button-quiet" data-close>Close</button>';
   const list = document.createElement("dl");
   list.className = "facts dialog-body";
-  for (const element of document.querySelectorAll("[data-key]")) {
+  const rows = document.querySelector("[data-rows]") ? [["j", "Next ticket"], ["k", "Ticket before"], ["o", "Open it"]] : [];
+  const keys = [...document.querySelectorAll("[data-key]")].map((element) => [
+    element.dataset.key,
+    element.dataset.keyLabel || element.getAttribute("aria-label") || element.textContent.trim(),
+  ]);
+  for (const [pressed, label] of [...rows, ...keys]) {
     const key = document.createElement("dt");
-    key.innerHTML = "<kbd></kbd>";
-    key.firstChild.textContent = element.dataset.key;
+    for (const each of pressed.split(" ")) {
+      const shown = document.createElement("kbd");
+      shown.textContent = each;
+      key.append(shown, " ");
+    }
     const words = document.createElement("dd");
-    words.textContent = element.dataset.keyLabel || element.getAttribute("aria-label") || element.textContent.trim();
+    words.textContent = label;
     list.append(key, words);
   }
   dialog.append(heading, list);

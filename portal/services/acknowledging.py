@@ -4,23 +4,46 @@ Whether one is sent is decided by `portal.rules.loops`, and the decision is an e
 """
 
 import re
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
+from typing import Any
 
 from flask import current_app
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select, text
 
 from portal.channels.email.html import html_to_text, sanitise_reply
 from portal.channels.email.parsing import ParsedMail
 from portal.extensions import db
-from portal.models import Branch, ChannelAccount, Delivery, Message, Ticket
+from portal.models import Branch, ChannelAccount, Customer, Delivery, Message, Ticket
 from portal.models.columns import now
 from portal.rules import loops, subjects, templating, tokens
 from portal.rules.decision import Decision
-from portal.services import accounts, events, outbox, people, suppression, templates
+from portal.services import accounts, events, outbox, people, rows, suppression, templates
 from portal.services.desk import read_desk
 
+_WAITING_LOCKS = text(
+    """
+    SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest(CAST(:keys AS text[])) AS key
+    """
+)
 _UNFILLED = re.compile(r"<mark data-unfilled=[^>]*>[^<]*</mark>")
+
+
+@dataclass(frozen=True, eq=False)
+class First:
+    """The first message of a new ticket, and the mail that it was."""
+
+    ticket: Ticket
+    message: Message
+    mail: ParsedMail
+
+    @cached_property
+    def recipient(self) -> str:
+        """Where an answer to it goes."""
+        return recipient_of(self.mail)
 
 
 def acknowledge(
@@ -28,27 +51,44 @@ def acknowledge(
 ) -> Message | None:
     """Answer the first message of a new ticket by itself where its branch wants that; the mail, or None.
 
-    Inside the caller's transaction; delivery follows the commit. Costs no statement for a branch that sends none, as
-    long as the branch has been read in this session. `own_addresses` (lower-case): those of every account, where
-    the caller knows them. It never meets a clock: those are met by what a person writes.
+    Inside the caller's transaction; delivery follows the commit. It never meets a clock: those are met by what a
+    person writes. `own_addresses` (lower-case): those of every account, where the caller knows them.
     """
-    branch = db.session.get(Branch, ticket.branch_id)
-    if branch is None or not branch.sends_acknowledgement:
-        return None
+    written = acknowledge_all([First(ticket, message, mail)], own_addresses)
+    return written[0] if written else None
+
+
+def acknowledge_all(firsts: Sequence[First], own_addresses: Collection[str] | None = None) -> list[Message]:
+    """Like acknowledge, for many in as many statements as for one; the mails. Their tickets are in the session.
+
+    Costs no statement where no branch sends any, as long as the branches have been read in this session.
+    """
+    wanted = [first for first in firsts if branch_of(first.ticket).sends_acknowledgement]
+    if not wanted:
+        return []
     db.session.flush()
-    recipient = recipient_of(mail)
-    account = accounts.account_for(ticket)
     if own_addresses is None:
         own_addresses = read_desk().own_addresses
-    decision = _decide(ticket, branch, mail, recipient, own_addresses)
-    if decision.allowed and account is None:
-        decision = Decision(False, "no_account", "The branch has no mail account to send it from.")
-    if not decision.allowed or account is None:
-        _note(ticket, "acknowledgement_withheld", message, decision, recipient)
-        return None
-    written = _write(ticket, branch, message, account, recipient)
-    _note(ticket, "acknowledgement_sent", written, decision, recipient)
+    decisions = _decide_all(wanted, own_addresses)
+    allowed: list[tuple[First, ChannelAccount]] = []
+    for first, decision in zip(wanted, decisions, strict=True):
+        account = accounts.account_for(first.ticket) if decision.allowed else None
+        if account is not None:
+            allowed.append((first, account))
+        elif decision.allowed:
+            missing = Decision(False, "no_account", "The branch has no mail account to send it from.")
+            _note(first, "acknowledgement_withheld", first.message, missing)
+        else:
+            _note(first, "acknowledgement_withheld", first.message, decision)
+    written = _write_all(allowed)
+    for (first, _), message in zip(allowed, written, strict=True):
+        _note(first, "acknowledgement_sent", message, decisions[wanted.index(first)])
     return written
+
+
+def branch_of(ticket: Ticket) -> Branch:
+    """The ticket's branch, from the session where it has been read."""
+    return db.session.get_one(Branch, ticket.branch_id)
 
 
 def recipient_of(mail: ParsedMail) -> str:
@@ -57,25 +97,81 @@ def recipient_of(mail: ParsedMail) -> str:
     return people.normalise_address(answer_to or "")[:320]
 
 
-def _decide(
-    ticket: Ticket, branch: Branch, mail: ParsedMail, recipient: str, own_addresses: Collection[str]
-) -> Decision:
-    """By what the mail says of itself first, which asks nothing of the database; then by what was sent before."""
-    origin = _origin_of(mail, own_addresses)
-    decision = loops.may_answer(origin, own_addresses)
-    if not decision.allowed:
-        return decision
-    decision = loops.may_answer(
-        origin, own_addresses, suppression.suppressed_among((mail.from_address, recipient))
+def _decide_all(firsts: Sequence[First], own_addresses: Collection[str]) -> list[Decision]:
+    """By what the mails say of themselves first, which asks nothing of the database; then by what was sent before."""
+    origins = [_origin_of(first.mail, own_addresses) for first in firsts]
+    decisions = [loops.may_answer(origin, own_addresses) for origin in origins]
+    asked = [position for position, decision in enumerate(decisions) if decision.allowed]
+    if not asked:
+        return decisions
+    suppressed = suppression.suppressed_among(
+        address
+        for position in asked
+        for address in (firsts[position].mail.from_address, firsts[position].recipient)
     )
-    if not decision.allowed:
+    for position in asked:
+        decisions[position] = loops.may_answer(origins[position], own_addresses, suppressed)
+    asked = [position for position in asked if decisions[position].allowed]
+    _lock_recipients([firsts[position] for position in asked])
+    sent = _Sent([firsts[position] for position in asked])
+    for position in asked:
+        decisions[position] = sent.decide(firsts[position])
+    return decisions
+
+
+def _lock_recipients(firsts: Sequence[First]) -> None:
+    # Intake takes the mails of one sender one after the other; many senders may name one address to answer to.
+    foreign = {first.recipient for first in firsts if first.recipient != _sender_of(first.mail)}
+    if foreign:
+        keys = sorted(f"automatic mail to {recipient}" for recipient in foreign)
+        db.session.execute(_WAITING_LOCKS, {"keys": keys})
+
+
+class _Sent:
+    """How much automatic mail went where lately, what is decided now included."""
+
+    def __init__(self, firsts: Sequence[First]) -> None:
+        since = now() - timedelta(seconds=loops.Caps().window_seconds)
+        self._by_recipient = _counted(
+            select(Delivery.recipient, func.count())
+            .where(
+                Delivery.is_automatic,
+                Delivery.recipient.in_({first.recipient for first in firsts}),
+                Delivery.created_at > since,
+            )
+            .group_by(Delivery.recipient)
+        )
+        self._by_ticket = _counted(
+            select(Message.ticket_id, func.count())
+            .where(
+                Message.ticket_id.in_({first.ticket.id for first in firsts}),
+                Message.is_automatic,
+                Message.created_at > since,
+            )
+            .group_by(Message.ticket_id)
+        )
+
+    def decide(self, first: First) -> Decision:
+        branch = branch_of(first.ticket)
+        counts = loops.AutomaticCounts(
+            to_recipient=self._by_recipient[first.recipient], on_ticket=self._by_ticket[first.ticket.id]
+        )
+        caps = loops.Caps(
+            per_recipient=branch.automatic_per_recipient, per_ticket=branch.automatic_per_ticket
+        )
+        decision = loops.within_caps(counts, caps)
+        if decision.allowed:
+            self._by_recipient[first.recipient] += 1
+            self._by_ticket[first.ticket.id] += 1
         return decision
-    if recipient != people.normalise_address(mail.from_address):
-        # Intake takes the mails of one sender one after the other; many senders may name one address to answer to.
-        key = func.hashtextextended(f"automatic mail to {recipient}", 0)
-        db.session.execute(select(func.pg_advisory_xact_lock(key)))
-    caps = loops.Caps(per_recipient=branch.automatic_per_recipient, per_ticket=branch.automatic_per_ticket)
-    return loops.within_caps(_counts(ticket.id, recipient, caps), caps)
+
+
+def _counted(found: Select[Any, int]) -> Counter[Any]:
+    return Counter({row[0]: row[1] for row in db.session.execute(found)})
+
+
+def _sender_of(mail: ParsedMail) -> str:
+    return people.normalise_address(mail.from_address)
 
 
 def _origin_of(mail: ParsedMail, own_addresses: Collection[str]) -> loops.MailOrigin:
@@ -96,23 +192,50 @@ def _origin_of(mail: ParsedMail, own_addresses: Collection[str]) -> loops.MailOr
     )
 
 
-def _counts(ticket_id: int, recipient: str, caps: loops.Caps) -> loops.AutomaticCounts:
-    since = now() - timedelta(seconds=caps.window_seconds)
-    to_recipient = select(func.count()).where(
-        Delivery.is_automatic, Delivery.recipient == recipient, Delivery.created_at > since
-    )
-    on_ticket = select(func.count()).where(
-        Message.ticket_id == ticket_id, Message.is_automatic, Message.created_at > since
-    )
-    counted = db.session.execute(select(to_recipient.scalar_subquery(), on_ticket.scalar_subquery())).one()
-    return loops.AutomaticCounts(to_recipient=counted[0], on_ticket=counted[1])
+def _write_all(allowed: Sequence[tuple[First, ChannelAccount]]) -> list[Message]:
+    if not allowed:
+        return []
+    customer_ids = {first.ticket.customer_id for first, _ in allowed}
+    # Read once, and found in the session from here on.
+    customers = db.session.scalars(select(Customer).where(Customer.id.in_(customer_ids))).all()
+    assert customers, "a ticket has a customer"
+    known = _addresses_for([first.ticket for first, _ in allowed])
+    ids = rows.reserve_ids(Message, len(allowed))
+    written = []
+    for (first, account), message_id in zip(allowed, ids, strict=True):
+        ticket = first.ticket
+        written.append(_message(first, account, message_id, _text_of(ticket, known[ticket.id])))
+        ticket.message_count += 1
+    rows.insert(written)
+    outbox.owe_now([(message, account) for message, (_, account) in zip(written, allowed, strict=True)])
+    rows.update_changed([first.ticket for first, _ in allowed])
+    for message in written:
+        rows.adopt(message)
+    return written
 
 
-def _write(
-    ticket: Ticket, branch: Branch, answered: Message, account: ChannelAccount, recipient: str
-) -> Message:
-    html = _text_of(ticket, branch)
-    message = Message(
+def _addresses_for(tickets: Sequence[Ticket]) -> dict[int, templates.Addresses]:
+    """By ticket, what the words of its branch may name; read only where they do."""
+    words = {ticket.id: branch_of(ticket).acknowledgement_html for ticket in tickets}
+    naming_customer = {ticket.customer_id for ticket in tickets if "customer.email" in words[ticket.id]}
+    naming_branch = {ticket.branch_id for ticket in tickets if "branch.email" in words[ticket.id]}
+    of_customers = people.addresses_of(naming_customer) if naming_customer else {}
+    of_branches = {branch_id: accounts.address_of_branch(branch_id) for branch_id in naming_branch}
+    return {
+        ticket.id: templates.Addresses(
+            of_customers.get(ticket.customer_id, ""), of_branches.get(ticket.branch_id, "")
+        )
+        for ticket in tickets
+    }
+
+
+def _message(first: First, account: ChannelAccount, message_id: int, html: str) -> Message:
+    ticket, answered, branch = first.ticket, first.message, branch_of(first.ticket)
+    key: bytes = current_app.config["SETTINGS"].signing_keys[0]
+    ancestors = [*answered.references_headers, answered.message_id_header]
+    return rows.new(
+        Message,
+        id=message_id,
         ticket_id=ticket.id,
         direction="out",
         channel_kind="email",
@@ -120,41 +243,36 @@ def _write(
         is_automatic=True,
         from_name=branch.from_name or branch.name,
         from_address=account.address,
-        to=[{"name": "", "address": recipient}],
+        to=[{"name": "", "address": first.recipient}],
+        cc=[],
+        bcc=[],
         subject=subjects.numbered_subject(answered.subject or ticket.subject, ticket.number),
         html=html,
         text=html_to_text(html),
+        message_id_header=tokens.message_id_for(key, message_id, account.address.rpartition("@")[2]),
         in_reply_to_header=answered.message_id_header,
-        references_headers=list(
-            dict.fromkeys(each for each in [*answered.references_headers, answered.message_id_header] if each)
-        ),
+        references_headers=list(dict.fromkeys(each for each in ancestors if each)),
         delivery_state="queued",
         created_at=now(),
     )
-    db.session.add(message)
-    db.session.flush()
-    key: bytes = current_app.config["SETTINGS"].signing_keys[0]
-    message.message_id_header = tokens.message_id_for(key, message.id, account.address.rpartition("@")[2])
-    ticket.message_count += 1
-    outbox.owe(message, account)
-    return message
 
 
-def _text_of(ticket: Ticket, branch: Branch) -> str:
+def _text_of(ticket: Ticket, addresses: templates.Addresses) -> str:
     """The branch's words with this ticket's values; what has no value is left out rather than shown as a gap."""
-    filled = templating.fill(branch.acknowledgement_html, templates.values_of(ticket, None))
+    branch = branch_of(ticket)
+    filled = templating.fill(branch.acknowledgement_html, templates.values_of(ticket, None, addresses))
     words = sanitise_reply(_UNFILLED.sub("", filled.html))
     signature = branch.signature_html.strip()
     return f'{words}<div class="signature">{sanitise_reply(signature)}</div>' if signature else words
 
 
-def _note(ticket: Ticket, kind: str, message: Message, decision: Decision, recipient: str) -> None:
+def _note(first: First, kind: str, message: Message, decision: Decision) -> None:
     events.record(
         kind,
-        ticket=ticket,
+        ticket=first.ticket,
         message_id=message.id,
         data={
-            "recipient": recipient,
+            "recipient": first.recipient,
             "rule": decision.rule,
             "reason": decision.reason,
             "evidence": dict(decision.evidence),

@@ -659,6 +659,7 @@ def _insert(new: _New) -> None:
 
 def _follow_up(work: _Round) -> None:
     """What a new ticket brings besides itself: tags, a colleague's remark, an acknowledgement where it is wanted."""
+    firsts = []
     for opened in work.opened:
         ticket, judged = opened.ticket, opened.judged
         passed_on = judged.forwarded if judged is not None else None
@@ -670,7 +671,8 @@ def _follow_up(work: _Round) -> None:
         if judged is not None and passed_on is not None:
             agent_mail.add_remark(ticket, judged.agent, passed_on.remark)
         elif is_answered:
-            acknowledging.acknowledge(ticket, opened.message, opened.mail, work.desk.own_addresses)
+            firsts.append(acknowledging.First(ticket, opened.message, opened.mail))
+    acknowledging.acknowledge_all(firsts, work.desk.own_addresses)
 
 
 def _bounced_delivery(item: InboxItem, mail: ParsedMail) -> tuple[Delivery, int] | None:

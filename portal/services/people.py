@@ -1,6 +1,6 @@
 """Customers and their addresses."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from zoneinfo import available_timezones
 
@@ -57,8 +57,18 @@ def customer_of_address(address: str, name: str = "") -> Customer:
 
 def address_of(customer: Customer) -> str:
     """The e-mail address to answer the customer at; "" when there is none."""
-    found = select(Identity.address).where(Identity.customer_id == customer.id, Identity.kind == "email")
-    return db.session.scalar(found.order_by(Identity.id).limit(1)) or ""
+    return addresses_of([customer.id]).get(customer.id, "")
+
+
+def addresses_of(customer_ids: Collection[int]) -> dict[int, str]:
+    """Like address_of, for many customers by their id; without those of whom no address is known."""
+    found = (
+        select(Identity.customer_id, Identity.address)
+        .where(Identity.customer_id.in_(customer_ids), Identity.kind == "email")
+        # Of several the first one stays.
+        .order_by(Identity.id.desc())
+    )
+    return {row.customer_id: row.address for row in db.session.execute(found)}
 
 
 @dataclass(frozen=True, kw_only=True)

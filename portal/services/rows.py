@@ -6,7 +6,9 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Column, Table, TextClause, inspect, text
+from sqlalchemy import Column, Table, TextClause, func, inspect, select, text
+from sqlalchemy import cast as cast_to
+from sqlalchemy.dialects.postgresql import REGCLASS
 from sqlalchemy.orm import make_transient_to_detached
 from sqlalchemy.orm.attributes import manager_of_class, set_committed_value
 
@@ -20,6 +22,13 @@ def new(model: type[_Model], **values: Any) -> _Model:
     instance: _Model = manager_of_class(model).new_instance()
     instance.__dict__.update(values)
     return instance
+
+
+def reserve_ids(model: type[Model], many: int) -> list[int]:
+    """So many ids that nothing else of the model will have, in ascending order: for rows that others refer to."""
+    sequence = func.pg_get_serial_sequence(_table(model).name, "id")
+    found = select(func.nextval(cast_to(sequence, REGCLASS))).select_from(func.generate_series(1, many))
+    return list(db.session.scalars(found))
 
 
 def insert(instances: Sequence[Model]) -> None:

@@ -75,15 +75,29 @@ def filled_body(template: ReplyTemplate, ticket: Ticket, user: User) -> templati
     return templating.fill(template.body_html, values_of(ticket, user))
 
 
-def values_of(ticket: Ticket, user: User | None) -> dict[str, str | None]:
-    """What every placeholder stands for on this ticket, in the branch's time zone; no agent without a user. Reads."""
+@dataclass(frozen=True)
+class Addresses:
+    """Where the customer and the branch of a ticket are written to."""
+
+    customer: str
+    branch: str
+
+
+def values_of(ticket: Ticket, user: User | None, addresses: Addresses | None = None) -> dict[str, str | None]:
+    """What every placeholder stands for on this ticket, in the branch's time zone; no agent without a user. Reads.
+
+    `addresses`: for callers that fill many; read here otherwise.
+    """
+    addresses = addresses or Addresses(
+        people.address_of(ticket.customer), accounts.address_of_branch(ticket.branch_id)
+    )
     first_name, _, last_name = ticket.customer.name.strip().partition(" ")
     zone = ZoneInfo(ticket.branch.time_zone)
     return {
         "customer.first_name": first_name,
         "customer.last_name": last_name,
         "customer.name": ticket.customer.name,
-        "customer.email": people.address_of(ticket.customer),
+        "customer.email": addresses.customer,
         "customer.company": "",
         "ticket.number": str(ticket.number),
         "ticket.subject": ticket.subject,
@@ -94,7 +108,7 @@ def values_of(ticket: Ticket, user: User | None) -> dict[str, str | None]:
         "agent.name": f"{user.first_name} {user.last_name}".strip() if user else None,
         "agent.email": user.email if user else None,
         "branch.name": ticket.branch.name,
-        "branch.email": accounts.address_of_branch(ticket.branch_id),
+        "branch.email": addresses.branch,
         "today": _date(now(), zone),
     }
 

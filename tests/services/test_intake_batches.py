@@ -10,7 +10,17 @@ from sqlalchemy import select
 
 from portal.channels.base import IncomingBytes
 from portal.extensions import db
-from portal.models import Attachment, Clock, Customer, Event, InboxItem, Message, RoutingRule, Ticket
+from portal.models import (
+    Attachment,
+    Clock,
+    Customer,
+    Delivery,
+    Event,
+    InboxItem,
+    Message,
+    RoutingRule,
+    Ticket,
+)
 from portal.models.columns import now
 from portal.services import intake
 from tests.factory import Factory
@@ -62,7 +72,10 @@ def test_a_batch_makes_what_its_mails_make_one_by_one(make: Factory) -> None:
 def test_a_batch_costs_no_more_statements_for_being_large(
     make: Factory, count_queries: Callable[[], AbstractContextManager[list[str]]]
 ) -> None:
-    make.account(make.branch(), address=DESK)
+    branch = make.branch(
+        sends_acknowledgement=True, acknowledgement_html="<p>{{ customer.email }} {{ branch.email }}</p>"
+    )
+    make.account(branch, address=DESK)
     counts = []
     for size, first in ((10, 1_000), (60, 2_000)):
         accept(
@@ -78,6 +91,10 @@ def test_a_batch_costs_no_more_statements_for_being_large(
             intake.process_waiting()
         counts.append(len(statements))
     assert set(states()) == {"processed"}
+    sent = select(Message.text, Delivery.recipient).join(Delivery).where(Message.is_automatic)
+    found = rows_of(sent.order_by(Message.id))
+    assert len(found) == 70
+    assert all(words.split() == [recipient, DESK] for words, recipient in found)
     assert counts[1] <= counts[0] < 60
 
 

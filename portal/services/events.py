@@ -38,6 +38,7 @@ KINDS: Mapping[str, int] = {
     "type_changed": 1,
     "tags_changed": 1,
     "branch_changed": 1,
+    "customer_changed": 1,
     "messages_moved_away": 1,
     "messages_moved_here": 1,
     "ticket_merged": 1,

@@ -5,10 +5,20 @@ from flask import Blueprint
 
 def console_blueprint() -> Blueprint:
     """The blueprint with every page of the desk registered."""
-    from portal.views.console import actions, composer, files, live, moving, personal, queue, ticket
+    from portal.views.console import (
+        actions,
+        composer,
+        customers,
+        files,
+        live,
+        moving,
+        personal,
+        queue,
+        ticket,
+    )
     from portal.views.console.blueprint import blueprint
 
-    assert all((actions, composer, files, live, moving, personal, queue, ticket)), (
+    assert all((actions, composer, customers, files, live, moving, personal, queue, ticket)), (
         "importing them registers their pages"
     )
     return blueprint

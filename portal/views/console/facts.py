@@ -126,6 +126,10 @@ def _assigned(fact: Fact, reader: Reader) -> str:
     return f"Assigned to {name} by {who}"
 
 
+def _customer_changed(fact: Fact, reader: Reader) -> str:
+    return f"Given to {fact.data.get('to_name') or 'another customer'} by {_who(fact, reader)}"
+
+
 def _changed(noun: str, names: dict[str, str]) -> Callable[[Fact, Reader], str]:
     def sentence(fact: Fact, reader: Reader) -> str:
         value = str(fact.data.get("to", ""))
@@ -219,6 +223,8 @@ _SENTENCES: dict[str, Callable[[Fact, Reader], str]] = {
     "ticket_picked_up": _said("Picked up"),
     "ticket_assigned": _assigned,
     "reply_cancelled": _said("A reply was taken back"),
+    "reply_held_back": _said("A reply for later was held back"),
+    "customer_changed": _customer_changed,
     "status_changed": _status,
     "priority_changed": _changed("Priority", words.PRIORITIES),
     "type_changed": _changed("Type", words.TYPES),

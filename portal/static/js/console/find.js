@@ -30,6 +30,8 @@ export function attach(place) {
     clearTimeout(timer);
     timer = setTimeout(ask, GATHER_MS);
   });
+  // Somebody may have been faster than this module.
+  if (search.value !== search.defaultValue) ask();
   search.form.addEventListener("submit", async (event) => {
     event.preventDefault();
     clearTimeout(timer);

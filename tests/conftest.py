@@ -9,6 +9,7 @@ import pytest
 from flask import Flask, g, request_started
 from flask.testing import FlaskClient
 from flask_appbuilder.security.sqla.models import User
+from hypothesis import settings as hypothesis
 from sqlalchemy import event, text
 
 from config import Settings, load_settings
@@ -17,6 +18,11 @@ from portal.embedded import Embedded, start_database, start_redis, stop_database
 from portal.extensions import db
 from portal.redis_handle import redis_handle
 from tests.factory import Factory
+
+# In CI the examples are the same each time, so that a run that failed can be repeated; at home they differ.
+hypothesis.register_profile("home", deadline=None)
+hypothesis.register_profile("ci", deadline=None, derandomize=True)
+hypothesis.load_profile("ci" if os.environ.get("CI") == "true" else "home")
 
 # What a test with real commits leaves alone when it cleans up: the roles that code has put there.
 KEPT_TABLES = (

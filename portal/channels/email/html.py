@@ -32,7 +32,7 @@ _DROPPED_WHOLE = frozenset(_DROPPED_WHOLE_WORDS.split())
 _ATTRIBUTES: dict[str, set[str]] = {
     "*": {"style", "dir", "lang", "title", "align", "valign", "class", "id"},
     "a": {"href", "name"},
-    "img": {"src", "alt", "width", "height"},
+    "img": {"src", "alt", "width", "height", "data-remote-src"},
     "blockquote": {"type", "cite"},
     "div": {"name"},
     "font": {"color", "size", "face"},
@@ -57,6 +57,7 @@ _MARKS = re.compile(
     r"x_\w+|airmail_\w+|airmail-\w+|bloop_\w+|freebirdmessage\w*|zimbra\w*|hmmessage|front-blockquote|quote\w*|"
     r"sparrow\w*|mb_\w+|mail_extra|wordsection\d|msonormal|intercom-\w+|zd-\w+|unfilled|image|table"
 )
+_REMOTE = re.compile(r"(?i)https?://")
 _DATA_IMAGE = re.compile(r"(?i)data:image/(?:png|gif|jpe?g|webp);base64,")
 _IMAGE = re.compile(r"<img((?:\s+[\w-]+=\"[^\"]*\")*)\s*/?>")
 _ATTRIBUTE = re.compile(r"\s+([\w-]+)=\"([^\"]*)\"")
@@ -66,6 +67,14 @@ _NESTING_TAG = re.compile(
     r"<(/?)(?!(?:p|li|dd|dt|tr|td|th|tbody|thead|tfoot|option|br|img|hr|meta|link|input|col|wbr|area|base|source|o:p)\b)[a-zA-Z]",
     re.IGNORECASE,
 )
+# The parser compares each attribute of a tag with all before it, and escaping goes over a text anew for each character
+# that it escapes: their time is that number squared.
+_MOST_ATTRIBUTES = 500
+_LONG_TAG = 5_000
+_WHOLE_TAG = re.compile(r"(?s)<!--.*?(?:-->|\Z)|<[a-zA-Z](?:=\s*+(?:\"[^\"]*+\"|'[^']*+')|[^>])*+")
+_ATTRIBUTE_NAME = re.compile(r"(?:\s|/)++[^\s/=]++(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'))?+")
+_MOST_ESCAPED = 100_000
+_SOME_ESCAPED = re.compile(r"(?:[&\u00a0][^&\u00a0]*+){1000}")
 _ANY_TAG = re.compile(r"<[^<>]{0,10000}>")
 _BLOCK_TAG = re.compile(r"(?i)<(?:/?(?:p|div|tr|li|h[1-6]|table|ul|ol|blockquote)|br|hr)\b[^<>]{0,10000}>")
 _UNREAD = re.compile(
@@ -165,11 +174,17 @@ def html_to_text(html: str) -> str:
 
 
 def _bounded(html: str) -> str:
-    """The HTML, or its words alone where it is nested so deep that parsing it would take minutes."""
+    """The HTML, or its words alone where parsing it would take minutes."""
     bounded = storable(html[:LONGEST_HTML])
-    if not _is_too_deep(bounded):
+    is_hostile = (
+        bounded.count("&") + bounded.count("\u00a0") > _MOST_ESCAPED
+        or _is_too_deep(bounded)
+        or _has_too_many_attributes(bounded)
+    )
+    if not is_hostile:
         return bounded
-    return entities.escape(_without_tags(bounded)).replace("\n", "<br>")
+    words = entities.escape(_without_tags(bounded)).replace("\n", "<br>")
+    return _SOME_ESCAPED.sub(r"\g<0><wbr>", words)
 
 
 def _is_too_deep(html: str) -> bool:
@@ -180,6 +195,14 @@ def _is_too_deep(html: str) -> bool:
         if depth > _DEEPEST:
             return True
     return False
+
+
+def _has_too_many_attributes(html: str) -> bool:
+    return any(
+        len(_ATTRIBUTE_NAME.findall(found.group())) > _MOST_ATTRIBUTES
+        for found in _WHOLE_TAG.finditer(html)
+        if found.end() - found.start() > _LONG_TAG and found.group()[1] != "!"
+    )
 
 
 def _without_tags(source: str) -> str:
@@ -193,12 +216,17 @@ def _mail_attribute(tag: str, name: str, value: str) -> str | None:
         return value if value == "quote" else None
     if tag == "img" and name == "src" and value.lower().startswith("data:"):
         return value if _DATA_IMAGE.match(value) else None
+    if name == "data-remote-src":
+        # Only what this very function has put there, so that HTML sanitised twice stays as it is.
+        return value if _REMOTE.match(value) else None
     if name in {"href", "cite"} and value.lower().startswith(("data:", "cid:")):
         return None
     return _common_attribute(name, value)
 
 
 def _reply_attribute(tag: str, name: str, value: str) -> str | None:
+    if name == "data-remote-src":
+        return None
     if name == "class":
         return re.sub(r"[^\w -]", "", value)[:200] or None
     return _mail_attribute(tag, name, value)
@@ -219,6 +247,7 @@ def _shielded(found: re.Match[str]) -> str:
     if source.lower().startswith(("cid:", "data:")):
         return found.group()
     attributes.pop("src", None)
+    source = source or entities.unescape(attributes.pop("data-remote-src", ""))
     if not source:
         return _image(attributes) if attributes.get("alt") else ""
     if _is_pixel(attributes):

@@ -1,7 +1,11 @@
 """Any bytes give a ParsedMail, in bounded time."""
 
+import json
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +15,8 @@ from portal.channels.email.parsing import parse_mail
 from portal.channels.email.quoting import split_reply
 
 MIB = 1 << 20
+# Of processor time, on a machine of the kind that this is made for.
+MOST_SECONDS = 2
 HEAD = b"From: a@b.example\nSubject: x\n"
 
 _PIECES = st.sampled_from(
@@ -95,6 +101,24 @@ def test_bombs_carry_the_reason_for_quarantine(raw: bytes, reason: str) -> None:
     started = time.monotonic()
     assert reason in parse_mail(raw).limit_exceeded
     assert time.monotonic() - started < 6
+
+
+def test_ten_mebibytes_of_every_nasty_shape_take_two_seconds_and_little_memory() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.channels.email.nasty_mails"],
+        cwd=Path(__file__).resolve().parents[3],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    costs = json.loads(done.stdout)
+    assert len(costs) > 50
+    slow = {name: round(seconds, 2) for name, (seconds, _) in costs.items() if seconds > MOST_SECONDS}
+    assert slow == {}
+    # What is put aside says why, and never that something of ours broke.
+    assert not [reason for _, reason in costs.values() if reason.startswith("It could not be read")]
 
 
 def test_noise_is_a_mail() -> None:

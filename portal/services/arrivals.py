@@ -15,9 +15,9 @@ from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import Select, func, or_, select, text
 
 from portal import storage
-from portal.channels.email.html import html_to_text, sanitise
+from portal.channels.email.html import html_to_text
 from portal.channels.email.parsing import Address, ParsedMail, parse_mail
-from portal.channels.email.quoting import split_html, split_reply
+from portal.channels.email.words import Words, words_of
 from portal.extensions import db
 from portal.models import Attachment, ChannelAccount, Customer, Delivery, Identity, InboxItem, Message, Ticket
 from portal.models.columns import now
@@ -36,8 +36,12 @@ from portal.services import (
 from portal.services.desk import Desk, read_desk
 from portal.services.replies import snippet_of
 from portal.services.threads import ThreadBook
+from portal.time_limit import TooSlow, time_limit
 
 LONGEST_SUBJECT = 500
+# Ten megabytes of the worst kind take two; whatever takes longer must not hold up what comes after it.
+MOST_SECONDS_PER_MAIL = 20
+TOO_SLOW = f"Reading it took longer than {MOST_SECONDS_PER_MAIL} seconds."
 MOST_REFERENCES = 100
 
 _LOCKS = text(
@@ -70,6 +74,7 @@ class Letter:
     mail: ParsedMail
     account: ChannelAccount
     facts: threading.MailFacts
+    words: Words
     # What a bounce is about: the delivery, and the ticket of its message.
     bounced: tuple[Delivery, int] | None = None
     # The one of our people whose address it bears.
@@ -169,7 +174,7 @@ def quarantine(item: InboxItem, reason: str) -> None:
 
 def _take(items: Sequence[InboxItem], known: Mapping[int, ParsedMail], *, may_wait: bool) -> Taken:
     desk = read_desk()
-    read = {item: known.get(item.id) or parse_mail(item.raw) for item in items}
+    read = {item: known.get(item.id) or _read(item) for item in items}
     missing = known.keys() - {item.id for item in items}
     free = _free_of_others(read, {known[item_id].message_id for item_id in missing}, may_wait=may_wait)
     letters = [letter for item in free if (letter := _addressed(item, read[item], desk)) is not None]
@@ -196,6 +201,14 @@ def _take_letters(letters: Sequence[Letter], desk: Desk, *, may_wait: bool) -> l
         sla.keep(clocks)
         _follow_up(work)
     return left
+
+
+def _read(item: InboxItem) -> ParsedMail:
+    try:
+        with time_limit(MOST_SECONDS_PER_MAIL):
+            return parse_mail(item.raw)
+    except TooSlow:
+        return ParsedMail(limit_exceeded=TOO_SLOW)
 
 
 def _free_of_others(
@@ -240,8 +253,14 @@ def _addressed(item: InboxItem, mail: ParsedMail, desk: Desk) -> Letter | None:
         item.account_id, item.processed_at = account.id, now()
         item.state, item.reason = "processed", reason
         return None
+    try:
+        with time_limit(MOST_SECONDS_PER_MAIL):
+            words = words_of(mail)
+    except TooSlow:
+        quarantine(item, TOO_SLOW)
+        return None
     bounced = _bounced_delivery(item, mail) if mail.is_bounce else None
-    return Letter(item, mail, account, _facts(item, mail, account, desk), bounced)
+    return Letter(item, mail, account, _facts(item, mail, account, desk), words, bounced)
 
 
 def _note_agents(letters: Sequence[Letter]) -> None:
@@ -431,7 +450,7 @@ def _place_from_customer(
     """In its ticket, or in a new one: as a mail of its sender, or of whoever wrote what a colleague passed on."""
     passed_on = judged.forwarded if judged is not None else None
     if passed_on is not None:
-        letter = replace(letter, mail=passed_on.mail)
+        letter = replace(letter, mail=passed_on.mail, words=words_of(passed_on.mail))
         if _sender(letter.mail) not in work.customers:
             work.customers.update(_customers_of([letter]))
     placed = _ticket_for(work, letter, decision)
@@ -547,9 +566,6 @@ def _customer_for(work: _Round, letter: Letter) -> Customer:
 
 def _new_message(work: _Round, letter: Letter, ticket: Ticket, decision: threading.ThreadDecision) -> Message:
     mail, item = letter.mail, letter.item
-    split = split_reply(mail.text, mail.html)
-    clean = sanitise(mail.html) if mail.html else None
-    html, quoted_html = split_html(clean.html) if clean else ("", "")
     message = rows.new(
         Message,
         id=work.ids.messages.pop(),
@@ -564,11 +580,11 @@ def _new_message(work: _Round, letter: Letter, ticket: Ticket, decision: threadi
         cc=_as_json(mail.cc),
         reply_to=_as_json(mail.reply_to),
         subject=mail.subject[:LONGEST_SUBJECT],
-        text=split.new,
-        quoted_text="\n".join(part for part in (split.signature, split.quoted) if part),
-        html=html,
-        quoted_html=quoted_html,
-        has_remote_images=bool(clean and clean.has_remote_images),
+        text=letter.words.text,
+        quoted_text=letter.words.quoted_text,
+        html=letter.words.html,
+        quoted_html=letter.words.quoted_html,
+        has_remote_images=letter.words.has_remote_images,
         is_auto_reply=mail.is_auto_reply,
         is_bounce=mail.is_bounce,
         message_id_header=threading.clean_message_id(mail.message_id or ""),

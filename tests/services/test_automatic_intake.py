@@ -1,5 +1,6 @@
 """What arrives is acknowledged where the branch wants it, within the caps, and never at an address that bounced."""
 
+import pytest
 from sqlalchemy import select
 
 from portal.channels.base import IncomingBytes
@@ -7,7 +8,7 @@ from portal.channels.email.parsing import parse_mail
 from portal.extensions import db
 from portal.models import Branch, Event, Identity, InboxItem, Ticket
 from portal.models.columns import now
-from portal.services import intake, outbox
+from portal.services import arrivals, intake, outbox
 from tests.channels.email.servers import Sink, sink_running
 from tests.factory import Factory
 
@@ -111,3 +112,26 @@ def bounce_of(address: str, return_path: str) -> bytes:
         "",
     ]
     return "\r\n".join(lines).encode()
+
+
+@pytest.mark.parametrize("step", ["parse_mail", "words_of"])
+def test_a_mail_that_takes_too_long_is_put_aside_and_stops_nobody(
+    make: Factory, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    make.account(make.branch(), address=DESK)
+    quick = getattr(arrivals, step)
+
+    def slow(given):
+        raw = given if isinstance(given, bytes) else given.message_id.encode()
+        while b"66@" in raw:
+            pass
+        return quick(given)
+
+    monkeypatch.setattr(arrivals, step, slow)
+    monkeypatch.setattr(arrivals, "MOST_SECONDS_PER_MAIL", 0.2)
+    arrive(DESK, *(mail(number, f"c{number}@customer.test") for number in (65, 66, 67)))
+
+    found = {item.source_key: item for item in db.session.scalars(select(InboxItem))}
+    states = [found[f"test:{number}@customer.test"].state for number in (65, 66, 67)]
+    assert states == ["processed", "quarantined", "processed"]
+    assert "took longer" in found["test:66@customer.test"].reason

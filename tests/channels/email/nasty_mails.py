@@ -99,7 +99,7 @@ SHAPES: dict[str, Callable[[], bytes]] = {
     "received": lambda: fill(b"Received: from a by b; Mon, 1 Jan 2020 00:00:00 +0000\n") + b"\nx",
     "authres": lambda: b"Authentication-Results: " + fill(b"x; spf=pass ") + b"\n\nx",
     "params": lambda: HEAD + b"Content-Type: text/plain;" + fill(b" a*0*=utf-8''x;") + b"\n\nx",
-    "random": lambda: noise(),
+    "random": noise,
     "random text": lambda: TEXT + noise(),
     "utf16": lambda: HEAD + b"Content-Type: text/plain; charset=utf-16\n\n" + noise(),
     "unknown charset": lambda: (
@@ -108,7 +108,8 @@ SHAPES: dict[str, Callable[[], bytes]] = {
     "flowed": lambda: HEAD + b"Content-Type: text/plain; format=flowed; delsp=yes\n\n" + fill(b"> a \n"),
     "dsn": lambda: (
         HEAD
-        + b"Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\nContent-Type: message/delivery-status\n\n"
+        + b"Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\n"
+        + b"Content-Type: message/delivery-status\n\n"
         + fill(b"Final-Recipient: rfc822; a@b.c\nAction: failed\nStatus: 5.1.1\n\n")
     ),
     "bounce prose": lambda: (

@@ -1,6 +1,7 @@
 """The handing of tickets between tiers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from flask_appbuilder.security.sqla.models import User
@@ -11,7 +12,7 @@ from portal.extensions import db
 from portal.models import BranchMembership, Escalation, EscalationTier, Ticket
 from portal.models.columns import now
 from portal.rules import escalation as rules
-from portal.services import events, notifications, sla
+from portal.services import events, notifications, rows, sla
 from portal.services.transaction import transaction
 
 
@@ -57,14 +58,62 @@ def hand_back(escalation: Escalation, actor: User, note: str) -> None:
         events.announce(ticket)
 
 
+@dataclass(frozen=True)
+class Ladder:
+    """The tiers of a branch by level, and who works at each: names in the order of being on call."""
+
+    tiers: list[EscalationTier]
+    names: dict[int, list[str]]
+    member_ids: dict[int, list[int]]
+
+
+def ladders_of(branch_ids: Collection[int]) -> dict[int, Ladder]:
+    """The ladders of these branches: a branch's own tiers, or those of every branch where it has none. Reads only."""
+    found = select(EscalationTier).where(
+        or_(EscalationTier.branch_id.in_(branch_ids), EscalationTier.branch_id.is_(None))
+    )
+    tiers = list(db.session.scalars(found.order_by(EscalationTier.level)))
+    common = [tier for tier in tiers if tier.branch_id is None]
+    ladders = {}
+    for branch_id in branch_ids:
+        own = [tier for tier in tiers if tier.branch_id == branch_id]
+        ladders[branch_id] = Ladder(own or common, {}, {})
+    people = (
+        select(
+            BranchMembership.branch_id,
+            BranchMembership.tier_level,
+            BranchMembership.user_id,
+            User.first_name,
+            User.last_name,
+            User.active,
+        )
+        .join(User, User.id == BranchMembership.user_id)
+        .where(BranchMembership.branch_id.in_(branch_ids))
+        .order_by(BranchMembership.on_call_order.nulls_last(), User.first_name)
+    )
+    for branch_id, level, user_id, first_name, last_name, is_active in db.session.execute(people):
+        ladder = ladders[branch_id]
+        ladder.member_ids.setdefault(level, []).append(user_id)
+        if is_active:
+            ladder.names.setdefault(level, []).append(f"{first_name} {last_name}".strip())
+    return ladders
+
+
 def perform(
-    ticket: Ticket, decision: rules.EscalationDecision, *, trigger: str, actor: User | None
+    ticket: Ticket,
+    decision: rules.EscalationDecision,
+    *,
+    trigger: str,
+    actor: User | None,
+    ladder: Ladder | None = None,
 ) -> Escalation:
     """Write what was decided, inside the caller's transaction: the object, the level, the event, the notifications."""
     assert decision.to_level is not None, "only a decision that escalates is performed"
     at = now()
-    tier = next(tier for tier in tiers_of(ticket.branch_id) if tier.level == decision.to_level)
+    ladder = ladder or ladders_of([ticket.branch_id])[ticket.branch_id]
+    tier = next(tier for tier in ladder.tiers if tier.level == decision.to_level)
     escalation = Escalation(
+        id=rows.reserve_ids(Escalation, 1)[0],
         ticket_id=ticket.id,
         branch_id=ticket.branch_id,
         from_level=ticket.tier_level,
@@ -76,7 +125,6 @@ def perform(
         acknowledge_by=at + timedelta(minutes=tier.acknowledge_within_minutes),
     )
     db.session.add(escalation)
-    db.session.flush()
     ticket.tier_level, ticket.assignee_id = decision.to_level, None
     events.record(
         "ticket_escalated",
@@ -92,14 +140,13 @@ def perform(
             "reason": decision.reason,
         },
     )
-    for user_id in _members_at(ticket.branch_id, decision.to_level):
-        notifications.notify(
-            user_id,
-            "escalated",
-            f"#{ticket.number} {ticket.subject} came to {tier.name}: {decision.reason}",
-            ticket=ticket,
-            fact_key=f"escalation-{escalation.id}",
-        )
+    notifications.notify_all(
+        ladder.member_ids.get(decision.to_level, ()),
+        "escalated",
+        f"#{ticket.number} {ticket.subject} came to {tier.name}: {decision.reason}",
+        ticket=ticket,
+        fact_key=f"escalation-{escalation.id}",
+    )
     events.announce(ticket)
     return escalation
 
@@ -134,10 +181,24 @@ def path_of(ticket: Ticket) -> tuple[rules.PathStep, ...]:
     )
 
 
-def facts_of(ticket: Ticket, still_open: Sequence[Escalation] | None = None) -> rules.EscalationFacts:
-    """Where the ticket stands, as the rules ask it. Reads only; `still_open` are its open escalations, if known."""
+def open_among(tickets: Collection[Ticket]) -> dict[int, list[Escalation]]:
+    """The escalations of these tickets that have not ended, by ticket. Reads only."""
+    found: dict[int, list[Escalation]] = {ticket.id: [] for ticket in tickets}
+    still_open = select(Escalation).where(Escalation.ticket_id.in_(found), Escalation.ended_at.is_(None))
+    for escalation in db.session.scalars(still_open):
+        found[escalation.ticket_id].append(escalation)
+    return found
+
+
+def facts_of(
+    ticket: Ticket, still_open: Sequence[Escalation] | None = None, ladder: Ladder | None = None
+) -> rules.EscalationFacts:
+    """Where the ticket stands, as the rules ask it. Reads only.
+
+    `still_open` are its open escalations, `ladder` the tiers of its branch, where they are known.
+    """
     still_open = open_escalations(ticket.id) if still_open is None else still_open
-    names = _names_by_level(ticket.branch_id)
+    ladder = ladder or ladders_of([ticket.branch_id])[ticket.branch_id]
     return rules.EscalationFacts(
         status=ticket.status,
         tier_level=ticket.tier_level,
@@ -147,42 +208,12 @@ def facts_of(ticket: Ticket, still_open: Sequence[Escalation] | None = None) -> 
                 name=tier.name,
                 escalate_at_percent=tier.escalate_at_percent,
                 acknowledge_within_minutes=tier.acknowledge_within_minutes,
-                members=tuple(names.get(tier.level, ())),
+                members=tuple(ladder.names.get(tier.level, ())),
             )
-            for tier in tiers_of(ticket.branch_id)
+            for tier in ladder.tiers
         ),
         open_levels=frozenset(escalation.to_level for escalation in still_open),
     )
-
-
-def tiers_of(branch_id: int) -> list[EscalationTier]:
-    """The branch's own tiers, or those of every branch where it has none, by level."""
-    found = select(EscalationTier).where(
-        or_(EscalationTier.branch_id == branch_id, EscalationTier.branch_id.is_(None))
-    )
-    tiers = list(db.session.scalars(found.order_by(EscalationTier.level)))
-    own = [tier for tier in tiers if tier.branch_id is not None]
-    return own or tiers
-
-
-def _names_by_level(branch_id: int) -> dict[int, list[str]]:
-    found = (
-        select(BranchMembership.tier_level, User.first_name, User.last_name)
-        .join(User, User.id == BranchMembership.user_id)
-        .where(BranchMembership.branch_id == branch_id, User.active)
-        .order_by(BranchMembership.on_call_order.nulls_last(), User.first_name)
-    )
-    names: dict[int, list[str]] = {}
-    for level, first_name, last_name in db.session.execute(found):
-        names.setdefault(level, []).append(f"{first_name} {last_name}".strip())
-    return names
-
-
-def _members_at(branch_id: int, level: int) -> list[int]:
-    found = select(BranchMembership.user_id).where(
-        BranchMembership.branch_id == branch_id, BranchMembership.tier_level == level
-    )
-    return list(db.session.scalars(found))
 
 
 def _ticket_of(escalation: Escalation) -> Ticket:

@@ -1,10 +1,10 @@
 """What a person is told in the bell of the console."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from flask_appbuilder.security.sqla.models import User
-from sqlalchemy import BigInteger, Integer, any_, exists, func, literal, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import BigInteger, Integer, any_, cast, exists, func, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import joinedload
 
 from portal import access, live
@@ -32,9 +32,19 @@ MOST_COUNTED = 100
 
 def notify(user_id: int, kind: str, text: str, *, fact_key: str, ticket: Ticket | None = None) -> None:
     """Tell one person a fact, once however often it is told, unless they have muted its kind. Does not commit."""
-    is_muted = exists().where(Agent.user_id == user_id, literal(kind) == any_(Agent.muted_kinds))
+    notify_all([user_id], kind, text, fact_key=fact_key, ticket=ticket)
+
+
+def notify_all(
+    user_ids: Collection[int], kind: str, text: str, *, fact_key: str, ticket: Ticket | None = None
+) -> None:
+    """Like notify, for several people in one statement."""
+    if not user_ids:
+        return
+    person = func.unnest(cast(sorted(user_ids), ARRAY(Integer))).column_valued("person")
+    is_muted = exists().where(Agent.user_id == person, literal(kind) == any_(Agent.muted_kinds))
     fact = select(
-        literal(user_id, Integer),
+        person,
         literal(kind),
         literal(text),
         literal(fact_key[:80]),
@@ -42,12 +52,13 @@ def notify(user_id: int, kind: str, text: str, *, fact_key: str, ticket: Ticket 
         literal(now()),
     ).where(~is_muted)
     columns = ["user_id", "kind", "text", "fact_key", "ticket_id", "created_at"]
-    told = affected(
+    told = db.session.scalars(
         insert(Notification)
         .from_select(columns, fact)
         .on_conflict_do_nothing(index_elements=["user_id", "fact_key"])
+        .returning(Notification.user_id)
     )
-    if told:
+    for user_id in told:
         live.after_commit("notified", user_id=user_id)
 
 

@@ -1,25 +1,37 @@
 """Firing what has come due: each warning and breach once, whoever looks, however late."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, select
 
 from portal.extensions import db
-from portal.models import Clock, SlaPolicy, Ticket
+from portal.models import Clock, Escalation, SlaPolicy, Ticket
 from portal.models.columns import now
 from portal.rules import escalation as escalation_rules
-from portal.services import escalation, events, notifications
+from portal.services import escalation, events, notifications, rows
 from portal.services.transaction import transaction
 
 BATCH = 200
-Fire = Callable[[Ticket, Clock, datetime], None]
 CLOCK_WORDS = {
     "first_response": "first response",
     "next_response": "next response",
     "resolution": "resolution",
 }
+
+
+@dataclass(frozen=True)
+class _Round:
+    """What is known while a batch is fired: the tiers of the branches, and the tickets' open escalations."""
+
+    at: datetime
+    ladders: dict[int, escalation.Ladder]
+    still_open: dict[int, list[Escalation]]
+
+
+Fire = Callable[[_Round, Ticket, Clock], None]
 
 
 def sweep() -> int:
@@ -42,7 +54,7 @@ def sweep() -> int:
 def _fire_batch(is_owed: ColumnElement[bool], moment: Any, fire: Fire) -> int:
     at = now()
     is_due = is_owed & (moment <= at)
-    with transaction():
+    with transaction(), db.session.no_autoflush, events.held():
         due = select(Clock.ticket_id).where(is_due).order_by(moment).limit(BATCH)
         ticket_ids = set(db.session.scalars(due))
         if not ticket_ids:
@@ -65,27 +77,31 @@ def _fire_batch(is_owed: ColumnElement[bool], moment: Any, fire: Fire) -> int:
             .with_for_update()
             .execution_options(populate_existing=True)
         ).all()
+        ladders = escalation.ladders_of({ticket.branch_id for ticket in tickets.values()})
+        work = _Round(at, ladders, escalation.open_among(tickets.values()))
         for clock in clocks:
-            fire(tickets[clock.ticket_id], clock, at)
+            fire(work, tickets[clock.ticket_id], clock)
+        rows.update_changed(list(tickets.values()))
+        rows.update_changed(clocks)
     return len(clocks)
 
 
-def _fire_warning(ticket: Ticket, clock: Clock, at: datetime) -> None:
-    clock.warned_at = at
+def _fire_warning(work: _Round, ticket: Ticket, clock: Clock) -> None:
+    clock.warned_at = work.at
     percent = _percent_at_warning(clock)
-    _record(ticket, clock, "sla_warned", clock.warn_at, at)
+    _record(ticket, clock, "sla_warned", clock.warn_at, work.at)
     _tell_assignee(ticket, clock, "sla_warned", f"#{ticket.number}: {CLOCK_WORDS[clock.kind]} is nearly due")
-    _escalate(ticket, clock, "sla_warning", percent)
+    _escalate(work, ticket, clock, "sla_warning", percent)
 
 
-def _fire_breach(ticket: Ticket, clock: Clock, at: datetime) -> None:
-    clock.breached_at, clock.state = at, "breached"
+def _fire_breach(work: _Round, ticket: Ticket, clock: Clock) -> None:
+    clock.breached_at, clock.state = work.at, "breached"
     # One that went by unseen is too late to warn of.
-    clock.warned_at = clock.warned_at or at
+    clock.warned_at = clock.warned_at or work.at
     ticket.is_breached = True
-    _record(ticket, clock, "sla_breached", clock.due_at, at)
+    _record(ticket, clock, "sla_breached", clock.due_at, work.at)
     _tell_assignee(ticket, clock, "sla_breached", f"#{ticket.number}: {CLOCK_WORDS[clock.kind]} is late")
-    _escalate(ticket, clock, "sla_breach", 100)
+    _escalate(work, ticket, clock, "sla_breach", 100)
 
 
 def _record(ticket: Ticket, clock: Clock, kind: str, due_at: datetime | None, at: datetime) -> None:
@@ -115,13 +131,16 @@ def _tell_assignee(ticket: Ticket, clock: Clock, kind: str, text: str) -> None:
         )
 
 
-def _escalate(ticket: Ticket, clock: Clock, trigger: escalation_rules.TriggerKind, percent: int) -> None:
+def _escalate(
+    work: _Round, ticket: Ticket, clock: Clock, trigger: escalation_rules.TriggerKind, percent: int
+) -> None:
+    ladder, still_open = work.ladders[ticket.branch_id], work.still_open[ticket.id]
     decision = escalation_rules.decide_escalation(
-        escalation.facts_of(ticket),
+        escalation.facts_of(ticket, still_open, ladder),
         escalation_rules.Trigger(trigger, clock_kind=clock.kind, percent=percent),
     )
     if decision.to_level is not None:
-        escalation.perform(ticket, decision, trigger=trigger, actor=None)
+        still_open.append(escalation.perform(ticket, decision, trigger=trigger, actor=None, ladder=ladder))
 
 
 def _percent_at_warning(clock: Clock) -> int:

@@ -46,6 +46,7 @@ class Judged:
     agent: User
     outcome: rules.Outcome
     reason: str
+    is_verified: bool
     forwarded: Forwarded | None = None
 
 
@@ -107,7 +108,8 @@ def judge(
             customer_addresses=customer,
         )
     )
-    return Judged(agent, found.outcome, found.reason, passed_on if found.outcome == "forward" else None)
+    forwarded = passed_on if found.outcome == "forward" else None
+    return Judged(agent, found.outcome, found.reason, is_verified, forwarded)
 
 
 def note_judgement(message: Message, judged: Judged) -> None:
@@ -116,6 +118,8 @@ def note_judgement(message: Message, judged: Judged) -> None:
         **message.thread_evidence,
         "reason": f"{message.thread_evidence.get('reason', '')} {judged.reason}".strip(),
         "posted_as": judged.outcome,
+        "agent_reason": judged.reason,
+        "is_verified": judged.is_verified,
         "brought_by": judged.agent.email,
     }
 

@@ -181,6 +181,13 @@ def test_an_address_alone_makes_no_agent(scene: Scene, proof: list[str]) -> None
     assert outbox.owed_ids(10) == []
 
 
+def test_what_nothing_proves_is_marked_as_such(scene: Scene, login) -> None:
+    arrive(answer(scene, f"To: {DESK}", proof=[]))
+    page = login(scene.agent).get(f"/tickets/{scene.ticket.number}").get_data(as_text=True)
+
+    assert "Bears a colleague&#39;s address, not verified" in page
+
+
 def test_an_agent_of_another_branch_is_no_agent_here(scene: Scene, make: Factory) -> None:
     make.agent(branch=make.branch(), username="eve")
     arrive(answer(scene, f"To: {DESK}", sender="eve@desk.test"))

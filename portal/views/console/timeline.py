@@ -306,7 +306,8 @@ def why(ticket: Ticket, message: Message) -> str:
     reason = str(evidence.get("reason") or "").rstrip(".")
     if message.thread_rule in ("new", "follow_up", ""):
         opened = "new ticket – no reference to an earlier message" if message.thread_rule == "new" else reason
-        return " · ".join(part for part in (opened, _route_of(ticket)) if part)
+        brought = _uncapitalised(str(evidence.get("agent_reason") or ""))
+        return " · ".join(part for part in (brought, opened, _route_of(ticket)) if part)
     return reason[:1].lower() + reason[1:]
 
 
@@ -367,6 +368,8 @@ def _label(message: Message, is_ours: bool, templates: dict[int | None, str]) ->
         return "Automatic reply"
     if message.is_automatic:
         return "Sent by Portal"
+    if message.direction == "in" and message.thread_evidence.get("is_verified") is False:
+        return "Bears a colleague's address, not verified"
     if "forwards" in message.thread_evidence:
         return "Forwarded"
     name = templates.get(message.id)

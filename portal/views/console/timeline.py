@@ -308,7 +308,13 @@ def why(ticket: Ticket, message: Message) -> str:
         opened = "new ticket – no reference to an earlier message" if message.thread_rule == "new" else reason
         brought = _uncapitalised(str(evidence.get("agent_reason") or ""))
         return " · ".join(part for part in (brought, opened, _route_of(ticket)) if part)
-    return reason[:1].lower() + reason[1:]
+    return _uncapitalised(reason)
+
+
+def _uncapitalised(sentence: str) -> str:
+    """A sentence as a part of a longer one."""
+    bare = sentence.rstrip(".")
+    return bare[:1].lower() + bare[1:]
 
 
 def moved(message: Message, reader: Reader) -> str:

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import cast
 
 import structlog
-from sqlalchemy import ColumnElement, Table, select
+from sqlalchemy import ColumnElement, Table, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import undefer
 
@@ -29,8 +29,11 @@ from portal.services.transaction import transaction
 
 MOST_ATTEMPTS = 5
 FIRST_PAUSE = timedelta(seconds=10)
-# So many mails, and no more bytes than that, are in one transaction.
+# So many mails, and no more bytes than that, are in one transaction. Of what is left in the end each worker takes a
+# fourth, so that all of them have something to do until it is done.
 BATCH = 100
+SMALLEST_BATCH = 25
+SHARES = 4
 BATCH_BYTES = 24 * 1024 * 1024
 
 # Written against the table: a source waits for it, and an entity would cost as much as the row.
@@ -165,11 +168,13 @@ def _process_batch(passed_over: Collection[int], known: Mapping[int, ParsedMail]
 
 def _claimed_ids(passed_over: Collection[int]) -> list[int]:
     """Ids of owed items that nobody else has in hand, now locked; so many as fit a batch, at least one."""
+    waiting = select(InboxItem.id).where(_is_owed()).limit(SHARES * BATCH).subquery()
+    waiting_count = db.session.scalar(select(func.count()).select_from(waiting)) or 0
     owed = (
         select(InboxItem.id, InboxItem.size_bytes)
         .where(_is_owed(), InboxItem.id.not_in(passed_over))
         .order_by(InboxItem.next_attempt_at, InboxItem.id)
-        .limit(BATCH)
+        .limit(max(waiting_count // SHARES, SMALLEST_BATCH))
         .with_for_update(skip_locked=True)
     )
     ids: list[int] = []

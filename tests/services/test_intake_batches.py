@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import psycopg
+import pytest
 from flask import Flask
 from sqlalchemy import select
 
@@ -70,8 +71,11 @@ def test_a_batch_makes_what_its_mails_make_one_by_one(make: Factory) -> None:
 
 
 def test_a_batch_costs_no_more_statements_for_being_large(
-    make: Factory, count_queries: Callable[[], AbstractContextManager[list[str]]]
+    make: Factory,
+    monkeypatch: pytest.MonkeyPatch,
+    count_queries: Callable[[], AbstractContextManager[list[str]]],
 ) -> None:
+    monkeypatch.setattr(intake, "SHARES", 1)
     branch = make.branch(
         sends_acknowledgement=True, acknowledgement_html="<p>{{ customer.email }} {{ branch.email }}</p>"
     )

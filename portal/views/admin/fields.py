@@ -34,6 +34,14 @@ from portal.views.admin.rows import Rows, words_of
 Check = Callable[[Any], None]
 
 NOTHING = ""
+# Names of protocols and companies are not written like other words.
+NAMES = {
+    "tls": "TLS",
+    "starttls": "STARTTLS",
+    "none": "None",
+    "oauth2_google": "Google (OAuth 2)",
+    "oauth2_microsoft": "Microsoft 365 (OAuth 2)",
+}
 LARGEST_NUMBER = 2**31 - 1
 
 
@@ -42,7 +50,7 @@ def label_of(word: Any) -> str:
     if word in (None, ""):
         return "–"
     text = str(word)
-    return LABELS.get(text) or text.replace("_", " ").capitalize()
+    return LABELS.get(text) or NAMES.get(text) or text.replace("_", " ").capitalize()
 
 
 def word_choices(words: Sequence[str], *, is_optional: bool = False) -> list[tuple[str, str]]:

@@ -9,9 +9,11 @@ from markupsafe import Markup, escape
 from sqlalchemy import Boolean, DateTime
 from sqlalchemy.dialects.postgresql import JSONB
 
+from portal.channels.email.html import html_to_text
 from portal.views.admin.fields import label_of
 from portal.views.admin.rows import Rows, words_of
 
+NO = Markup('<span class="muted">No</span>')
 NOTHING = Markup('<span class="muted">–</span>')
 LONGEST_CELL = 160
 
@@ -50,7 +52,12 @@ def formatter_of(rows: Rows, name: str) -> Callable[[Any], Any]:
             return json_value
         if words_of(rows.obj, name):
             return word
-    return plain
+    return html_words if name.endswith("_html") else plain
+
+
+def html_words(value: Any) -> Any:
+    """The words of a text that is kept as HTML."""
+    return plain(html_to_text(value or ""))
 
 
 def moment(value: datetime | None) -> Any:
@@ -64,7 +71,7 @@ def moment(value: datetime | None) -> Any:
 
 def yes_or_no(value: Any) -> Any:
     """A yes that is seen when skimming a column, and a quiet no."""
-    return Markup('<span class="yes">Yes</span>') if value else NOTHING
+    return Markup('<span class="yes">Yes</span>') if value else NO
 
 
 def word(value: Any) -> Any:

@@ -9,7 +9,7 @@ from portal.errors import Forbidden
 from portal.services import undelivered
 from portal.views.leads.dashboard import blueprint
 
-STATES = {"deferred": "Tried again", "failed": "Given up", "bounced": "Came back"}
+STATES = {"deferred": "Will be tried again", "failed": "Given up", "bounced": "Came back"}
 
 
 @blueprint.get("/leads/undelivered")

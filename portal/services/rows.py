@@ -71,10 +71,11 @@ def update_changed(instances: Sequence[Model]) -> None:
     names = [column.name for column in _table(type(instances[0])).columns if column.name not in unmodified]
     if not names:
         return
-    update(
-        type(instances[0]),
-        [{"id": each.id, **{name: getattr(each, name) for name in names}} for each in instances],
-    )
+    with db.session.no_autoflush:
+        update(
+            type(instances[0]),
+            [{"id": each.id, **{name: getattr(each, name) for name in names}} for each in instances],
+        )
     for each in instances:
         for name in names:
             set_committed_value(each, name, getattr(each, name))

@@ -1,9 +1,9 @@
 """What was said in a ticket, and the files that came with it."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask_appbuilder.security.sqla.models import User
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
+from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, String, Text, literal_column, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, deferred, mapped_column, relationship
 
@@ -25,6 +25,13 @@ MESSAGE_DELIVERY_STATES = (
     "failed",
     "bounced",
     "cancelled",
+)
+
+
+# What a search in messages looks at; the index is on these very words. A longer text is found by its beginning.
+SEARCHED_TEXT = "to_tsvector('simple'::regconfig, \"left\"(text, 100000))"
+SEARCHED_WORDS: ColumnElement[Any] = literal_column(
+    "to_tsvector('simple'::regconfig, \"left\"(message.text, 100000))"
 )
 
 
@@ -54,6 +61,7 @@ class Message(Model):
             "created_at",
             postgresql_where=text("delivery_state IN ('deferred', 'failed', 'bounced')"),
         ),
+        Index("ix_message_words", text(SEARCHED_TEXT), postgresql_using="gin"),
         Index("ix_message_scheduled", "send_at", postgresql_where=text("delivery_state = 'scheduled'")),
         Index("ix_message_template", "template_id", postgresql_where=text("template_id IS NOT NULL")),
     )
@@ -117,6 +125,9 @@ class Attachment(Model):
     __table_args__ = (
         Index(None, "message_id"),
         Index(None, "sha256"),
+        Index(
+            "ix_attachment_name_trgm", "name", postgresql_using="gin", postgresql_ops={"name": "gin_trgm_ops"}
+        ),
         Index("ix_attachment_uploader", "uploaded_by_id", postgresql_where=text("message_id IS NULL")),
     )
 

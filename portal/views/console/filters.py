@@ -255,7 +255,7 @@ def _conditions(wanted: TicketFilter, user: User) -> list[ColumnElement[bool]]:
         Ticket.customer_id == wanted.customer if wanted.customer else None,
         _of_sla(wanted.sla),
         *_of_days(wanted),
-        search.matches(wanted.text, user) if wanted.text else None,
+        search.matches(wanted.text, user, wanted.zone) if wanted.text else None,
     ]
     return [condition for condition in given if condition is not None]
 

@@ -116,6 +116,7 @@ def list_context(wanted: TicketFilter) -> dict[str, Any]:
             words.reader(),
             presence=presence.of_tickets(ticket.id for ticket in page.tickets),
             shows_branch=(ids is None or len(ids) > 1) and wanted.branch is None,
+            found=search.snippets_of(wanted.text, [ticket.id for ticket in page.tickets]),
         ),
         "current": request.args.get("current", type=int),
         "is_continued": bool(request.args.get("after")),

@@ -2,10 +2,11 @@
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from flask import url_for
+from markupsafe import Markup
 
 from portal.models import Ticket
 from portal.rules import lifecycle
@@ -38,7 +39,7 @@ class Row:
     url: str
     customer: str
     subject: str
-    snippet: str
+    snippet: str | Markup
     is_ours: bool
     is_unread: bool
     chip: Chip | None
@@ -67,11 +68,21 @@ def rows_of(
     *,
     presence: Mapping[int, tuple[Present, ...]] | None = None,
     shows_branch: bool = False,
+    found: Mapping[int, Markup] | None = None,
 ) -> list[Row]:
-    """The rows of these tickets, whose branch, customer, assignee and tags are loaded."""
+    """The rows of these tickets, whose branch, customer, assignee and tags are loaded.
+
+    `found` are the pieces of messages in which a search found its words; they stand in the place of the last words.
+    """
     args = wanted.to_args()
-    return [
+    rows = [
         _row(ticket, args, reader, (presence or {}).get(ticket.id, ()), shows_branch) for ticket in tickets
+    ]
+    if not found:
+        return rows
+    return [
+        replace(row, snippet=found[ticket.id], is_ours=False) if ticket.id in found else row
+        for ticket, row in zip(tickets, rows, strict=True)
     ]
 
 

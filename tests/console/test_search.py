@@ -1,0 +1,137 @@
+"""The search box: what was said is found, within reach, and nothing that is typed breaks it."""
+
+import re
+
+import pytest
+from sqlalchemy import text
+
+from portal.extensions import db
+from portal.models import Attachment, Tag
+from tests.factory import Factory
+
+
+@pytest.fixture
+def desk(make: Factory, login):
+    """Two tickets of one branch, a third out of reach; search(query) gives the numbers that an agent finds."""
+    branch = make.branch(code="NOR", name="North Leeds")
+    foreign = make.branch()
+    lamp = make.ticket(branch, make.customer("Zoë Müller", address="zoe@shop.test"), subject="Red lamp")
+    kettle = make.ticket(branch, make.customer("Max"), subject="Kettle", status="closed", priority="high")
+    hidden = make.ticket(foreign, make.customer("Hidden"), subject="Red lamp too")
+    make.message(lamp, text="Two refunds were promised for the broken bulb.", html="")
+    make.message(lamp, text="Die Rechnungen fehlen <b>noch</b> & < mehr.", html="")
+    make.message(kettle, text="My refund for the bulb; it leaks.", html="")
+    make.message(hidden, text="refund bulb secret", html="")
+    agent = make.agent(branch=branch)
+    client = login(agent)
+
+    def search(query: str) -> list[str]:
+        page = client.get("/queue/list", query_string={"view": "all", "text": query}).get_data(as_text=True)
+        names = {str(lamp.number): "lamp", str(kettle.number): "kettle", str(hidden.number): "hidden"}
+        return sorted(names[number] for number in set(re.findall(r'id="row-(\d+)"', page)))
+
+    search.client, search.lamp, search.kettle, search.agent = client, lamp, kettle, agent
+    return search
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("refund", ["kettle", "lamp"]),
+        # The endings of our languages are taken off.
+        ("refunds", ["kettle", "lamp"]),
+        ("Rechnung", ["lamp"]),
+        ("rechnungen", ["lamp"]),
+        ("refund bulb", ["kettle", "lamp"]),
+        ("refund leaks", ["kettle"]),
+        ('"broken bulb"', ["lamp"]),
+        ('"bulb broken"', []),
+        ("refund -leaks", ["lamp"]),
+        ("-refund lamp", []),
+        ("red lamp", ["lamp"]),
+        ("lamp red", ["lamp"]),
+        ("zoë", ["lamp"]),
+        ("zoe@shop", ["lamp"]),
+        ("secret", []),
+        ("from:zoe@shop.test", ["lamp"]),
+        ("from:müller refund", ["lamp"]),
+        ("-from:zoe@shop.test refund", ["kettle"]),
+        ("is:open refund", ["lamp"]),
+        ("is:closed refund", ["kettle"]),
+        ("is:unassigned", ["kettle", "lamp"]),
+        ("is:nonsense", []),
+        ("branch:nor", ["kettle", "lamp"]),
+        ('branch:"north leeds"', ["kettle", "lamp"]),
+        ("branch:south", []),
+        ("priority:high", ["kettle"]),
+        ("status:closed", ["kettle"]),
+        ("before:2000", []),
+        ("after:2000 refund", ["kettle", "lamp"]),
+        ("before:never", []),
+        ("assignee:none", ["kettle", "lamp"]),
+        ("assignee:me", []),
+        ("tag:billing", ["lamp"]),
+        ("-tag:billing", ["kettle"]),
+        ("has:file", ["kettle"]),
+        ("manual.pdf", ["kettle"]),
+    ],
+)
+def test_what_is_asked_for_is_found(desk, query: str, found: list[str]) -> None:
+    desk.lamp.tags = [Tag(name="billing")]
+    db.session.add(
+        Attachment(
+            message_id=desk.kettle.messages[0].id, name="Manual.pdf", size_bytes=1, sha256="0" * 64,
+            public_key="m" * 24,
+        )
+    )  # fmt: skip
+    db.session.commit()
+
+    assert desk(query) == found
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "'",
+        '"',
+        "\\",
+        "%",
+        "_",
+        ":*",
+        "a:b:c",
+        "!!",
+        "()",
+        "& | <->",
+        "-",
+        "from:",
+        "é",
+        "日本",
+        "\x02mark",
+        "x" * 199,
+    ],
+)
+def test_nothing_that_is_typed_breaks_it(desk, query: str) -> None:
+    answer = desk.client.get("/queue/list", query_string={"view": "all", "text": query})
+
+    assert answer.status_code == 200
+
+
+def test_the_words_are_shown_where_they_stand_and_nothing_else_is_marked(desk) -> None:
+    page = desk.client.get("/queue/list", query_string={"view": "all", "text": "rechnung"}).get_data(
+        as_text=True
+    )
+
+    assert "Die <mark>Rechnungen</mark> fehlen" in page
+    assert "&amp; &lt; mehr" in page
+    assert "<b>noch" not in page
+
+
+def test_words_are_found_by_their_index(desk) -> None:
+    db.session.execute(text("SET LOCAL enable_seqscan = off"))
+    plan = db.session.scalars(
+        text(
+            "EXPLAIN SELECT ticket_id FROM message WHERE "
+            "to_tsvector('simple'::regconfig, \"left\"(message.text, 100000)) @@ to_tsquery('simple', 'refund')"
+        )
+    )
+    assert "ix_message_words" in "\n".join(plan)

@@ -18,7 +18,8 @@ LOCK_ID = 72_623_859_790_382_856
 
 def bring_up_to_date(*, with_demo: bool = False) -> None:
     """Run migrations, make partitions, write roles and permissions, load demo data. Doing it again changes nothing."""
-    with db.engine.connect() as guard:
+    # Without a transaction: an index that is made beside running work waits for every open one.
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as guard:
         guard.execute(text("SELECT pg_advisory_lock(:id)"), {"id": LOCK_ID})
         try:
             if _revision_in_database() != _newest_revision():

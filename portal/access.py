@@ -79,7 +79,7 @@ def check_may_change(user: User) -> None:
         raise Forbidden("Your role lets you look at tickets but not change them.")
 
 
-def visible_tickets(user: User) -> Select[tuple[Ticket]]:
+def visible_tickets(user: User) -> Select[Ticket]:
     """A select of the tickets the person may see, to be narrowed further."""
     return select(Ticket).where(_in_branches(user, Ticket.branch_id))
 
@@ -119,7 +119,7 @@ def access_attachment(user: User, public_key: str) -> Attachment:
     return _access_one(user, found, noun="file")
 
 
-def visible_customers(user: User) -> Select[tuple[Customer]]:
+def visible_customers(user: User) -> Select[Customer]:
     """A select of the customers who have a ticket within the person's reach."""
     ids = branch_ids(user)
     if ids is None:
@@ -136,7 +136,7 @@ def access_customer(user: User, customer_id: int, *, for_change: bool = False) -
     return _access_one(user, found, for_change=for_change, noun="customer")
 
 
-def visible_templates(user: User) -> Select[tuple[ReplyTemplate]]:
+def visible_templates(user: User) -> Select[ReplyTemplate]:
     """A select of the published templates of the person's branches and of every branch."""
     found = select(ReplyTemplate).where(ReplyTemplate.state == "published")
     ids = branch_ids(user)
@@ -150,7 +150,7 @@ def visible_templates(user: User) -> Select[tuple[ReplyTemplate]]:
     )
 
 
-def visible_views(user: User) -> Select[tuple[SavedView]]:
+def visible_views(user: User) -> Select[SavedView]:
     """A select of the person's own saved views and those shared with their branches."""
     return select(SavedView).where(
         or_(
@@ -165,7 +165,7 @@ def own_drafts(user: User) -> Select[Draft]:
     return select(Draft).where(Draft.user_id == user.id)
 
 
-def visible_notifications(user: User) -> Select[tuple[Notification]]:
+def visible_notifications(user: User) -> Select[Notification]:
     """A select of what the person's bell holds; what concerns tickets out of reach now is not told any more."""
     reachable = select(Ticket.id).where(
         Ticket.id == Notification.ticket_id, _in_branches(user, Ticket.branch_id)

@@ -150,4 +150,5 @@ def _done(number: int, says: str) -> Any:
     if wants_partial():
         return jsonify(says=says)
     flash(says, "success")
-    return redirect(url_for("console.ticket", number=number, **request.args.to_dict()), 303)
+    arguments: dict[str, Any] = request.args.to_dict()
+    return redirect(url_for("console.ticket", number=number, **arguments), 303)

@@ -107,7 +107,7 @@ class TicketFilter:
     text: str = ""
     sort: str = ""
 
-    def to_args(self) -> dict[str, str]:
+    def to_args(self) -> dict[str, Any]:
         """The arguments of an address that means this filter; reading them gives it back."""
         return {field.name: _written(value) for field in fields(self) if (value := getattr(self, field.name))}
 
@@ -266,7 +266,7 @@ def _of_view(view: str, user: User) -> ColumnElement[bool] | None:
         "unassigned": lambda: Ticket.assignee_id.is_(None),
         "branch": lambda: _in_own_branches(user),
         "at_risk": lambda: _of_sla("at_risk"),
-        "breached": lambda: Ticket.is_breached,
+        "breached": lambda: and_(Ticket.is_breached),
         "escalated": lambda: _on_own_tier(user),
         "waiting": lambda: Ticket.status == literal_column("'pending'"),
     }

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, DateTime, Select, case, func, literal_column, tuple_
 from sqlalchemy import cast as sql_cast
+from sqlalchemy.orm import InstrumentedAttribute
 
 from portal.errors import UserFault
 from portal.models import Ticket
@@ -26,7 +27,7 @@ URGENCY = case({name: rank for rank, name in enumerate(reversed(PRIORITIES))}, v
 class Key:
     """One part of an order: what the database compares, and its text for a row and back."""
 
-    column: ColumnElement[Any]
+    column: ColumnElement[Any] | InstrumentedAttribute[Any]
     write: Callable[[Ticket], str]
     read: Callable[[str], Any]
 

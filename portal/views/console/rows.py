@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from flask import url_for
 from markupsafe import Markup
@@ -124,7 +125,7 @@ def _chip_title(ticket: Ticket, reader: Reader, seconds: float) -> str:
 
 def _row(
     ticket: Ticket,
-    args: Mapping[str, str],
+    args: Mapping[str, Any],
     reader: Reader,
     present: tuple[Present, ...],
     shows_branch: bool,

@@ -186,8 +186,9 @@ def _step_says(step: PathStep, ticket: Ticket, reader: Reader) -> str:
     )
     if step.state == "here":
         who = reader.name(ticket.assignee, "nobody yet").replace("You", "you")
-        is_picked_up = ticket.assignee_id is not None and ticket.picked_up_at is not None
-        since = f", since {reader.moment(ticket.picked_up_at).removeprefix('Today ')}" if is_picked_up else ""
+        since = ""
+        if ticket.assignee_id is not None and ticket.picked_up_at is not None:
+            since = f", since {reader.moment(ticket.picked_up_at).removeprefix('Today ')}"
         return who + since
     if step.state == "next" and step.at is not None:
         when = reader.moment(step.at).removeprefix("Today ")

@@ -234,7 +234,7 @@ def _lead_on(merged: Ticket, user: User) -> Response:
         assert merged.merged_into_id is not None, "only a merged ticket leads on"
         into = tickets.number_of(merged.merged_into_id)
         raise NotFound(f"#{merged.number} was merged into #{into}, which lies outside your reach.")
-    arguments = {**request.args.to_dict(), "merged": merged.number}
+    arguments: dict[str, Any] = {**request.args.to_dict(), "merged": merged.number}
     return redirect(url_for("console.ticket", number=survivor.number, **arguments))
 
 

@@ -103,8 +103,8 @@ def _hand_over(mail: letters.Written) -> None:
             f"The desk does not take mail for {mail.to}: {code} {reply.decode(errors='replace')}"
         ) from refused
     except smtplib.SMTPResponseException as refused:
-        reply = refused.smtp_error
-        words = reply.decode(errors="replace") if isinstance(reply, bytes) else reply
+        error = refused.smtp_error
+        words = error.decode(errors="replace") if isinstance(error, bytes) else error
         raise UserFault(f"The desk refused the mail: {refused.smtp_code} {words}") from refused
     except (OSError, smtplib.SMTPException) as error:
         raise UserFault(

@@ -23,6 +23,7 @@ from bench.measure import print_table, write_results
 from portal.channels.base import IncomingBytes
 
 MAILS, NEW_MAILS = 1_000, 400
+ROUNDS = 3
 HTML_SHARE, ATTACHMENT_SHARE, ATTACHMENT_BYTES = 0.4, 0.1, 50 * 1024
 
 
@@ -117,30 +118,49 @@ def _date(index: int) -> datetime:
     return datetime(2026, 11, 20, 8, tzinfo=UTC) + timedelta(seconds=index)
 
 
+@dataclass(frozen=True)
+class _Round:
+    """One after the other, so that what else the machine does meets all of them."""
+
+    floor_per_second: float
+    accepting_seconds: float
+    processing_seconds: float
+    processing_by_two_seconds: float
+    replies_placed: float
+
+
 def _measure(count: int) -> Figure:
     with running(count) as installation:
         installation.mark_used()
-        run_id = f"bench-{time.time_ns()}"
-        raws = mails(run_id)
-        floor = _floor(installation, raws)
         app = installation.app(with_admin=False)
         with app.app_context():
-            _warm_up(run_id)
-            accepting, ids = _accept_all(raws, run_id)
-            processing = _process_with(app, 1)
-            placed = _placed(raws, _tickets_of(ids))
-            again = mails(f"{run_id}-two")
-            _, ids = _accept_all(again, f"{run_id}-two")
-            by_two = _process_with(app, 2)
-            placed = min(placed, _placed(again, _tickets_of(ids)))
+            _warm_up(f"bench-{time.time_ns()}")
+            rounds = [_round(installation, app) for _ in range(ROUNDS)]
+    # Of each the fastest: the one that was disturbed least.
+    accepting = min(each.accepting_seconds for each in rounds)
+    processing = min(each.processing_seconds for each in rounds)
     return Figure(
         mails_per_second=MAILS / (accepting + processing),
         accepted_per_second=MAILS / accepting,
         processed_per_second=MAILS / processing,
-        processed_by_two_per_second=MAILS / by_two,
-        floor_per_second=floor,
-        replies_placed=placed,
+        processed_by_two_per_second=MAILS / min(each.processing_by_two_seconds for each in rounds),
+        floor_per_second=max(each.floor_per_second for each in rounds),
+        replies_placed=min(each.replies_placed for each in rounds),
     )
+
+
+def _round(installation: Installation, app: Flask) -> _Round:
+    run_id = f"bench-{time.time_ns()}"
+    raws = mails(run_id)
+    floor = _floor(installation, raws)
+    accepting, ids = _accept_all(raws, run_id)
+    processing = _process_with(app, 1)
+    placed = _placed(raws, _tickets_of(ids))
+    again = mails(f"{run_id}-two")
+    _, ids = _accept_all(again, f"{run_id}-two")
+    by_two = _process_with(app, 2)
+    placed = min(placed, _placed(again, _tickets_of(ids)))
+    return _Round(floor, accepting, processing, by_two, placed)
 
 
 def _warm_up(run_id: str) -> None:

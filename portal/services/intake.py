@@ -30,10 +30,10 @@ from portal.services.transaction import transaction
 MOST_ATTEMPTS = 5
 FIRST_PAUSE = timedelta(seconds=10)
 # So many mails, and no more bytes than that, are in one transaction. Of what is left in the end each worker takes a
-# fourth, so that all of them have something to do until it is done.
+# third, so that all of them have something to do until it is done.
 BATCH = 100
-SMALLEST_BATCH = 25
-SHARES = 4
+SMALLEST_BATCH = 50
+SHARES = 3
 BATCH_BYTES = 24 * 1024 * 1024
 
 # Written against the table: a source waits for it, and an entity would cost as much as the row.
@@ -174,7 +174,7 @@ def _claimed_ids(passed_over: Collection[int]) -> list[int]:
         select(InboxItem.id, InboxItem.size_bytes)
         .where(_is_owed(), InboxItem.id.not_in(passed_over))
         .order_by(InboxItem.next_attempt_at, InboxItem.id)
-        .limit(max(waiting_count // SHARES, SMALLEST_BATCH))
+        .limit(min(max(waiting_count // SHARES, SMALLEST_BATCH), BATCH))
         .with_for_update(skip_locked=True)
     )
     ids: list[int] = []

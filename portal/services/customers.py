@@ -9,6 +9,7 @@ from portal.errors import UserFault
 from portal.extensions import db
 from portal.models import Customer, Identity, Ticket
 from portal.services import audit, events
+from portal.services.patterns import containing
 from portal.services.transaction import transaction
 
 LONGEST_NAME = 200
@@ -84,7 +85,7 @@ def found_by(user: User, text: str, but: Customer) -> list[Customer]:
     wanted = text.strip()[:LONGEST_NAME]
     if not wanted:
         return []
-    pattern = "%" + wanted.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"
+    pattern = containing(wanted)
     has_address = select(Identity.id).where(
         Identity.customer_id == Customer.id, Identity.address.ilike(pattern)
     )

@@ -15,6 +15,7 @@ from portal.extensions import db
 from portal.models import Agent, Customer, Identity
 from portal.models.agent import AVAILABILITIES, DENSITIES, THEMES
 from portal.services import audit
+from portal.services.patterns import containing
 from portal.services.transaction import affected, transaction
 
 # One letter names everybody.
@@ -122,7 +123,7 @@ def addresses_like(user: User, typed: str, limit: int = 8) -> list[dict[str, str
     wanted = typed.strip().lower()[:100]
     if len(wanted) < LEAST_TYPED:
         return []
-    pattern = "%" + wanted.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"
+    pattern = containing(wanted)
     customers = access.visible_customers(user).subquery()
     found = (
         select(customers.c.name, Identity.address)

@@ -7,6 +7,7 @@ from sqlalchemy.orm import joinedload, selectinload
 
 from portal.extensions import db
 from portal.models import Customer, Identity, Message, Ticket
+from portal.services.patterns import containing
 
 
 def tickets_as_data(query: str = "") -> list[dict[str, Any]]:
@@ -27,8 +28,7 @@ def tickets_as_data(query: str = "") -> list[dict[str, Any]]:
 
 
 def _matches(query: str) -> Any:
-    escaped = query.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
-    pattern = f"%{escaped}%"
+    pattern = containing(query)
     reached: list[ColumnElement[bool]] = [
         Ticket.subject.ilike(pattern),
         Ticket.customer_id.in_(select(Identity.customer_id).where(Identity.address.ilike(pattern))),

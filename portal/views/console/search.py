@@ -32,6 +32,7 @@ from portal.models.message import SEARCHED_WORDS
 from portal.models.ticket import ticket_tag
 from portal.rules.lifecycle import OPEN_STATUSES, STATUSES
 from portal.rules.search import Term, day_of, parse_query, ts_query
+from portal.services.patterns import containing
 
 # A word that half the desk uses matches hundreds of thousands of tickets; nobody reads further than this.
 MOST_MATCHES = 2000
@@ -90,17 +91,17 @@ def number_in(text_: str) -> int | None:
 def _ways(terms: Sequence[Term], user: User) -> list[Select[Any]]:
     reachable = access.visible_tickets(user).with_only_columns(Ticket.id)
     whole = " ".join(term.text for term in terms)
-    pattern = f"%{_escaped(whole)}%"
+    pattern = containing(whole)
     by_name = select(Customer.id).where(Customer.name.ilike(pattern)).limit(MOST_MATCHES)
     by_address = select(Identity.customer_id).where(Identity.address.ilike(pattern)).limit(MOST_MATCHES)
     by_file = (
         select(Message.ticket_id)
         .join(Attachment, Attachment.message_id == Message.id)
-        .where(*(Attachment.name.ilike(f"%{_escaped(term.text)}%") for term in terms))
+        .where(*(Attachment.name.ilike(containing(term.text)) for term in terms))
         .limit(MOST_MATCHES)
     )
     ways = [
-        reachable.where(*(Ticket.subject.ilike(f"%{_escaped(term.text)}%") for term in terms)),
+        reachable.where(*(Ticket.subject.ilike(containing(term.text)) for term in terms)),
         reachable.where(Ticket.customer_id.in_(by_name)),
         reachable.where(Ticket.customer_id.in_(by_address)),
         reachable.where(Ticket.id.in_(by_file)),
@@ -145,7 +146,7 @@ def _stem_of(word: str) -> str:
 
 
 def _without(term: Term) -> ColumnElement[bool]:
-    pattern = f"%{_escaped(term.text)}%"
+    pattern = containing(term.text)
     sought = ts_query([term], {})
     said = exists().where(Message.ticket_id == Ticket.id, _says(sought)) if sought else false()
     return not_(or_(Ticket.subject.ilike(pattern), said))
@@ -157,7 +158,7 @@ def _narrowed(term: Term, user: User, zone: str) -> ColumnElement[bool]:
 
 
 def _from(term: Term, _user: User, _zone: str) -> ColumnElement[bool]:
-    pattern = f"%{_escaped(term.text)}%"
+    pattern = containing(term.text)
     named = select(Customer.id).where(Customer.name.ilike(pattern)).limit(MOST_MATCHES)
     addressed = select(Identity.customer_id).where(Identity.address.ilike(pattern)).limit(MOST_MATCHES)
     return Ticket.customer_id.in_(union_all(_plain(named), _plain(addressed)))
@@ -165,7 +166,7 @@ def _from(term: Term, _user: User, _zone: str) -> ColumnElement[bool]:
 
 def _branch(term: Term, _user: User, _zone: str) -> ColumnElement[bool]:
     wanted = term.text.lower()
-    pattern = f"%{_escaped(wanted)}%"
+    pattern = containing(wanted)
     return Ticket.branch_id.in_(
         select(Branch.id).where(or_(func.lower(Branch.code) == wanted, Branch.name.ilike(pattern)))
     )
@@ -211,7 +212,7 @@ def _assignee(term: Term, user: User, _zone: str) -> ColumnElement[bool]:
     if wanted in {"me", "none"}:
         return Ticket.assignee_id == user.id if wanted == "me" else Ticket.assignee_id.is_(None)
     full_name = User.first_name + " " + User.last_name
-    pattern = f"%{_escaped(wanted)}%"
+    pattern = containing(wanted)
     return Ticket.assignee_id.in_(
         select(User.id).where(or_(func.lower(User.username) == wanted, full_name.ilike(pattern)))
     )
@@ -260,7 +261,3 @@ def _plain(found: Select[Any]) -> Select[Any]:
 def _capped(way: Select[Any]) -> Select[Any]:
     capped = way.limit(MOST_MATCHES).subquery()
     return select(capped.c.id)
-
-
-def _escaped(text_: str) -> str:
-    return text_.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")

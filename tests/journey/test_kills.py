@@ -57,7 +57,7 @@ def test_nothing_is_lost_or_doubled_however_often_processes_die(
         smtp_port = free_port()
         with (
             _kept_alive(app, kills, "listener", chance=0.004, SMTP_PORT=str(smtp_port)),
-            _kept_alive(app, kills, "worker", "--count", "4", chance=0.35),
+            _kept_alive(app, kills, "worker", "--count", "4", chance=0.31),
         ):
             with ThreadPoolExecutor(4) as senders:
                 list(senders.map(lambda index: _hand_over(smtp_port, index), range(MAILS)))

@@ -10,6 +10,7 @@ import {
   ClassicEditor,
   Code,
   CodeBlock,
+  Emoji,
   Essentials,
   GeneralHtmlSupport,
   Heading,
@@ -37,15 +38,15 @@ import "ckeditor5/ckeditor5.css";
 import "./editor.css";
 
 const PLUGINS = [
-  Alignment, AutoImage, AutoLink, Autoformat, BlockQuote, Bold, Code, CodeBlock, Essentials, GeneralHtmlSupport,
-  Heading, HorizontalLine, Image, ImageInsert, ImageResize, ImageToolbar, ImageUpload, Italic, Link, List, Mention,
+  Alignment, AutoImage, AutoLink, Autoformat, BlockQuote, Bold, Code, CodeBlock, Emoji, Essentials,
+  GeneralHtmlSupport, Heading, HorizontalLine, Image, ImageInsert, ImageResize, ImageToolbar, ImageUpload, Italic, Link, List, Mention,
   Paragraph, PasteFromOffice, RemoveFormat, SimpleUploadAdapter, Strikethrough, Table, TableColumnResize, TableToolbar,
   Underline,
 ];
 
 const TOOLBAR = [
   "bold", "italic", "underline", "link", "|",
-  "bulletedList", "numberedList", "insertTable", "blockQuote", "insertImage", "|",
+  "bulletedList", "numberedList", "insertTable", "blockQuote", "insertImage", "emoji", "|",
   "heading", "codeBlock", "alignment", "strikethrough", "horizontalLine", "removeFormat",
 ];
 
@@ -53,7 +54,8 @@ const TOOLBAR = [
  * Put an editor in the place of a textarea and keep the textarea's value in step with it.
  *
  * options: uploadUrl and csrfToken (pictures; without them none can be put in), mentionFeeds (CKEditor's own shape),
- * placeholder, label, onChange(html), onSend(). Resolves to the editor.
+ * placeholder, label, emojiUrl, language with its words (translations; without them English), onChange(html), onSend().
+ * Resolves to the editor.
  */
 export async function mountEditor(textarea, options = {}) {
   const editor = await ClassicEditor.create(textarea, {
@@ -65,6 +67,10 @@ export async function mountEditor(textarea, options = {}) {
     image: { toolbar: ["imageTextAlternative", "|", "resizeImage:50", "resizeImage:original"], resizeUnit: "px" },
     table: { contentToolbar: ["tableColumn", "tableRow", "mergeTableCells"] },
     link: { addTargetToExternalLinks: true, defaultProtocol: "https://" },
+    language: options.language || "en",
+    translations: options.translations,
+    // The emoji are those that every desktop has had for years: nothing to measure, and a mail's reader sees them, too.
+    emoji: { definitionsUrl: options.emojiUrl, useCustomFont: true },
     mention: { feeds: options.mentionFeeds || [] },
     // What an unfilled placeholder is marked with, and the signature, survive editing.
     htmlSupport: {

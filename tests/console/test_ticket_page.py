@@ -210,6 +210,20 @@ def test_files_are_shown_only_where_that_is_safe(
     )
 
 
+def test_what_can_be_shown_opens_above_the_page_and_the_rest_is_downloaded(make: Factory, login) -> None:
+    branch = make.branch()
+    ticket = make.ticket(branch)
+    message = make.message(ticket)
+    for place, kind in enumerate(("image/png", "application/pdf", "image/svg+xml")):
+        attach(message, name=f"{place}.file", content_type=kind, public_key=str(place) * 32)
+    page = login(make.agent(branch=branch)).get(f"/tickets/{ticket.number}").get_data(as_text=True)
+    assert re.findall(r'href="/files/(\d)\d+/[^"]*"[^>]*data-preview="(\w+)"', page) == [
+        ("0", "picture"),
+        ("1", "pdf"),
+    ]
+    assert re.search(r'href="/files/2\d+/2\.file" download', page)
+
+
 def test_a_file_that_is_gone_is_said_in_words(make: Factory, login) -> None:
     branch = make.branch()
     kept = attach(make.message(make.ticket(branch)))

@@ -3,6 +3,8 @@
  * and without it, the plain textarea works. `editorOf(textarea)` resolves to the editor once it stands.
  */
 
+// What `make editor` has built words and emoji for.
+const LANGUAGES = ["en", "de"];
 const editors = new WeakMap();
 const version = new URL(import.meta.url).search;
 
@@ -16,7 +18,8 @@ export function editorOf(textarea) {
 
 async function mount(textarea) {
   addStyles();
-  const { mountEditor } = await import(`../editor/editor.js${version}`);
+  const language = LANGUAGES.find((each) => document.documentElement.lang.startsWith(each)) ?? "en";
+  const [{ mountEditor }, translations] = await Promise.all([import(`../editor/editor.js${version}`), wordsIn(language)]);
   const hadFocus = document.activeElement === textarea;
   const form = textarea.form;
   const editor = await mountEditor(textarea, {
@@ -24,6 +27,9 @@ async function mount(textarea) {
     csrfToken: document.querySelector('meta[name="csrf-token"]')?.content,
     label: textarea.getAttribute("aria-label") || form?.querySelector(`label[for="${textarea.id}"]`)?.textContent,
     mentionFeeds: feedsOf(textarea),
+    language,
+    translations,
+    emojiUrl: new URL(`../editor/emoji/${language}.json${version}`, import.meta.url).href,
     onChange: () => textarea.dispatchEvent(new Event("input", { bubbles: true })),
     onSend: form ? () => form.requestSubmit(form.querySelector("[data-default-submit]") ?? undefined) : undefined,
   });
@@ -33,6 +39,11 @@ async function mount(textarea) {
   if (hadFocus) editor.focus();
   textarea.dispatchEvent(new CustomEvent("portal:editor", { bubbles: true, detail: editor }));
   return editor;
+}
+
+/* The editor's own buttons and messages; English ones are in it. */
+async function wordsIn(language) {
+  return language === "en" ? undefined : (await import(`../editor/words/${language}.js${version}`)).default;
 }
 
 /* "@" offers colleagues, "/" templates, each fetched once when somebody asks for the first time. */

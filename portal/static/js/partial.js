@@ -5,7 +5,7 @@
 
 import { announce } from "./toast.js";
 
-const token = () => document.querySelector('meta[name="csrf-token"]')?.content ?? "";
+export const token = () => document.querySelector('meta[name="csrf-token"]')?.content ?? "";
 
 /** Ask for a partial. Resolves to the response; a failure is told in words and rejects. */
 export async function request(address, { method = "GET", body } = {}) {

@@ -14,9 +14,8 @@ from portal.extensions import db
 from portal.models import Attachment, InboxItem, Message
 from portal.views.console import bodies
 from portal.views.console.blueprint import ID, blueprint, person
-from portal.views.console.timeline import SHOWN_IMAGES
+from portal.views.console.timeline import PDF, SHOWN_IMAGES
 
-PDF = "application/pdf"
 # Chromium's PDF viewer does not work in a sandbox; a PDF cannot script the page around it.
 POLICY_OF_PDF = "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'"
 POLICY_OF_FILES = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"

@@ -15,7 +15,7 @@ from portal.models import Message, Ticket, User
 from portal.models.branch import PRIORITIES
 from portal.models.ticket import TICKET_TYPES
 from portal.rules import lifecycle
-from portal.services import assignment, drafts, tickets
+from portal.services import assignment, drafts, tickets, uploads
 from portal.views.console import facts, lists, presence, reading, words
 from portal.views.console.blueprint import ID, blueprint, person
 from portal.views.console.filters import TicketFilter
@@ -159,6 +159,7 @@ def page_of(
         "types": {name: words.TYPES[name] for name in TICKET_TYPES},
     }
     if has_composer:
+        context["upload_limit_bytes"] = uploads.SIZE_LIMIT_BYTES
         context["draft"] = draft or new_draft(user, found.ticket, thread, timeline.seen_message_id)
     return context
 

@@ -10,7 +10,7 @@ from typing import Any
 from flask import current_app, url_for
 from markupsafe import Markup
 
-from portal.models import Identity, Message, Ticket
+from portal.models import Attachment, Identity, Message, Ticket
 from portal.services import people
 from portal.views.console import bodies, facts, words
 from portal.views.console.enclosed import EventCard, events_in, seal_of
@@ -19,6 +19,7 @@ from portal.views.console.reading import TEXT_LETTERS, Fact, Said, Standing, Thr
 from portal.views.console.words import Reader
 
 SHOWN_IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+PDF = "application/pdf"
 _DELIVERY = {
     "queued": ("Waiting to be sent", ""),
     "sending": ("On its way", ""),
@@ -43,7 +44,8 @@ class File:
     name: str
     size: str
     url: str
-    is_picture: bool
+    # "picture" or "pdf" where it can be shown beside the conversation, "" where it can only be downloaded.
+    preview: str
 
 
 @dataclass(frozen=True)
@@ -293,11 +295,17 @@ def files_of(said: Said) -> tuple[File, ...]:
             name=attachment.name or "File without a name",
             size=words.size(attachment.size_bytes),
             url=bodies.file_url(attachment),
-            is_picture=attachment.content_type in SHOWN_IMAGES,
+            preview=_preview_of(attachment),
         )
         for attachment in said.attachments
         if not (attachment.is_inline and attachment.content_id and said.body.html_length)
     )
+
+
+def _preview_of(attachment: Attachment) -> str:
+    if attachment.content_type in SHOWN_IMAGES:
+        return "picture"
+    return "pdf" if attachment.content_type == PDF else ""
 
 
 def why(ticket: Ticket, message: Message) -> str:

@@ -1,7 +1,9 @@
 /* Files for a message: chosen or dropped, uploaded at once, listed with the way to take them out again. */
 
-import { request } from "../partial.js";
+import { token } from "../partial.js";
 import { announce } from "../toast.js";
+
+const STOPPED = -1;
 
 export function startFiles(form, composer, isHidden, changed) {
   const list = form.querySelector("[data-files]");
@@ -14,38 +16,32 @@ export function startFiles(form, composer, isHidden, changed) {
     Object.assign(item.dataset, { file: key, name, size: size ?? "" });
     list.append(item);
   };
-  const remover = (item, name) => {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = "×";
-    button.setAttribute("aria-label", `Take ${name} out`);
-    button.addEventListener("click", () => (item.remove(), changed()));
-    return button;
+  const remover = (item, name) => button("×", `Take ${name} out`, () => (item.remove(), changed()));
+  const limit = Number(field.dataset.limitBytes) || Infinity;
+  const upload = async (file) => {
+    if (file.size > limit) return announce(`${file.name} is larger than ${Math.floor(limit / 1048576)} MB and was not attached.`, { isError: true });
+    const bar = document.createElement("progress");
+    bar.max = 1;
+    bar.setAttribute("aria-label", `Uploading ${file.name}`);
+    const waiting = document.createElement("li");
+    waiting.className = "badge";
+    list.append(waiting);
+    const sending = sendFile(field.dataset.upload, file, (share) => (bar.value = share));
+    const stop = button("×", `Stop uploading ${file.name}`, sending.stop);
+    waiting.append(file.name, bar, stop);
+    const { status, answer } = await sending.done;
+    waiting.remove();
+    if (status === 200) return add(answer);
+    if (status === STOPPED) return;
+    announce(answer.error?.message ?? `${file.name} could not be kept. Try again.`, { isError: true });
   };
-  const upload = async (files) => {
-    for (const file of files) {
-      const waiting = document.createElement("li");
-      waiting.className = "badge is-loading";
-      waiting.textContent = `${file.name} …`;
-      list.append(waiting);
-      const body = new FormData();
-      body.set("upload", file);
-      try {
-        const response = await request(field.dataset.upload, { method: "POST", body });
-        const answer = await response.json().catch(() => ({}));
-        if (response.ok) add(answer);
-        else announce(answer.error?.message ?? `${file.name} is too large or could not be kept.`, { isError: true });
-      } catch {
-        /* Said by request. */
-      } finally {
-        waiting.remove();
-      }
-    }
+  const uploadAll = async (files) => {
+    await Promise.all([...files].map(upload));
     changed();
   };
 
   field.addEventListener("change", () => {
-    upload([...field.files]);
+    uploadAll(field.files);
     field.value = "";
   });
   composer.addEventListener("dragover", (event) => {
@@ -60,7 +56,7 @@ export function startFiles(form, composer, isHidden, changed) {
     composer.classList.remove("is-dropping");
     if (isHidden() || event.defaultPrevented || event.target.closest(".ck-editor__editable")) return;
     event.preventDefault();
-    upload([...event.dataTransfer.files]);
+    uploadAll(event.dataTransfer.files);
   });
 
   // What the server listed with the draft gets its way out, too.
@@ -71,6 +67,35 @@ export function startFiles(form, composer, isHidden, changed) {
     restore: (files) => files.forEach(add),
     clear: () => list.replaceChildren(),
   };
+}
+
+/* Not fetch, which does not tell how far an upload has come. `done` resolves to the status, 0 where nothing came back. */
+function sendFile(address, file, tell) {
+  const asking = new XMLHttpRequest();
+  const done = new Promise((resolve) => {
+    const end = (status) => () => resolve({ status, answer: asking.response ?? {} });
+    asking.upload.addEventListener("progress", ({ loaded, total }) => tell(loaded / total));
+    asking.addEventListener("load", () => end(asking.status)());
+    asking.addEventListener("error", end(0));
+    asking.addEventListener("abort", end(STOPPED));
+  });
+  const body = new FormData();
+  body.set("upload", file);
+  asking.open("POST", address);
+  asking.responseType = "json";
+  asking.setRequestHeader("X-CSRFToken", token());
+  asking.setRequestHeader("X-Partial", "1");
+  asking.send(body);
+  return { done, stop: () => asking.abort() };
+}
+
+function button(words, label, run) {
+  const element = document.createElement("button");
+  element.type = "button";
+  element.textContent = words;
+  element.setAttribute("aria-label", label);
+  element.addEventListener("click", run);
+  return element;
 }
 
 function hidden(key) {

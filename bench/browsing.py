@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
+from flask import Flask
+from flask.testing import FlaskClient
+
 from bench.installation import Installation
 from config import ROOT
 
@@ -78,11 +81,34 @@ class Browser:
         return headers
 
 
+def client_of(app: Flask, username: str) -> FlaskClient:
+    """A client of the application in this process, signed in without its password."""
+    from portal.extensions import db
+    from portal.models import User
+
+    # Closed before the first request: an open context would carry one person into the next one's request.
+    with app.app_context():
+        user_id = db.session.query(User.id).filter_by(username=username).scalar()
+    client = app.test_client()
+    with client.session_transaction() as session:
+        session["_user_id"], session["_fresh"] = str(user_id), True
+    return client
+
+
+def cookie_of(app: Flask, username: str) -> str:
+    """The header of a session of that person."""
+    name = app.config["SESSION_COOKIE_NAME"]
+    cookie = client_of(app, username).get_cookie(name)
+    if cookie is None:
+        raise RuntimeError(f"{username} has no session.")
+    return f"{name}={cookie.value}"
+
+
 @contextmanager
-def served(installation: Installation) -> Iterator[tuple[int, int]]:
+def served(installation: Installation, app: str = "wsgi:app") -> Iterator[tuple[int, int]]:
     """The web process of `make run` on a free port, as (port, process id of its one worker)."""
     port = _free_port()
-    command = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "wsgi:app"]
+    command = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", app]
     environment = {**os.environ, **installation.environment, "PORT": str(port), "PYTHONWARNINGS": "ignore"}
     process = subprocess.Popen(command, cwd=ROOT, env=environment)
     try:

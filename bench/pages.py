@@ -4,12 +4,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, event
 
 from bench import world
-from bench.browsing import Browser, served
+from bench.browsing import Browser, client_of, served
 from bench.installation import SMALL_TICKETS, Installation, results_dir, running, ticket_count
 from bench.loader import password_of, world_of
 from bench.measure import REPEATS, Spread, print_table, spread_of, timed, write_results
@@ -106,7 +105,7 @@ def _measure(count: int) -> dict[str, Figure]:
 def _own_costs(installation: Installation, wanted: list[Page]) -> dict[str, Own]:
     """Each page in this process, with the time that its statements take at the database's door."""
     app = installation.app()
-    return {page.name: _own_cost(_client_of(app, page.username), page.path) for page in wanted}
+    return {page.name: _own_cost(client_of(app, page.username), page.path) for page in wanted}
 
 
 def _own_cost(client: FlaskClient, path: str) -> Own:
@@ -138,19 +137,6 @@ def _own_cost(client: FlaskClient, path: str) -> Own:
         event.remove(Engine, "before_cursor_execute", before)
         event.remove(Engine, "after_cursor_execute", after)
     return Own(spread_of(sql), statements, spread_of(whole))
-
-
-def _client_of(app: Flask, username: str) -> FlaskClient:
-    from portal.extensions import db
-    from portal.models import User
-
-    # Closed before the first request: an open context would carry one person into the next one's request.
-    with app.app_context():
-        user_id = db.session.query(User.id).filter_by(username=username).scalar()
-    client = app.test_client()
-    with client.session_transaction() as session:
-        session["_user_id"], session["_fresh"] = str(user_id), True
-    return client
 
 
 def _row(name: str, large: Figure, small: Figure | None) -> list[object]:

@@ -16,6 +16,8 @@ TEMPLATE_COUNT = 50
 TAG_COUNT = 20
 YEAR_SECONDS = 365 * 86_400
 OPEN_SHARE = 0.04
+# A small desk has as many open tickets, so that its pages are as full as those of a large one.
+LEAST_OPEN = 4_000
 CLOSED_AFTER_SECONDS = 14 * 86_400
 FIRST_RESPONSE_TARGET = 4 * 3600
 RESOLUTION_TARGET = 3 * 86_400
@@ -69,8 +71,15 @@ class World:
 
     @property
     def thread_numbers(self) -> dict[int, int]:
-        """The ticket numbers of the threads with 10 and 50 messages."""
-        return {10: FIRST_NUMBER + self.ticket_count - 3, 50: FIRST_NUMBER + self.ticket_count - 2}
+        """The ticket numbers of the threads with 10, 50 and 500 messages."""
+        last = FIRST_NUMBER + self.ticket_count
+        return {10: last - 3, 50: last - 2, 500: last - 4}
+
+    @property
+    def first_open(self) -> int:
+        """From this ticket on they are open."""
+        share = min(0.5, max(OPEN_SHARE, LEAST_OPEN / self.ticket_count))
+        return int(self.ticket_count * (1 - share))
 
 
 @dataclass
@@ -137,14 +146,16 @@ class _Maker:
         self.world = world
         self.rows = Rows()
         self.message_id = self.event_id = self.clock_id = self.escalation_id = self.inbox_id = 0
+        self._thread_lengths = {number: length for length, number in world.thread_numbers.items()}
 
     def ticket(self, index: int) -> None:
-        """One ticket, its three messages (or 10, or 50), clocks and events."""
+        """One ticket, its three messages (or 10, 50, 500), clocks and events."""
         world, ticket_id = self.world, index + 1
         chance = _mix(index)
         created = world.anchor - YEAR_SECONDS + int(YEAR_SECONDS * (index + 0.5) / world.ticket_count)
-        number = FIRST_NUMBER + index
-        thread = {number: length for length, number in world.thread_numbers.items()}.get(number, 3)
+        thread = self._thread_lengths.get(FIRST_NUMBER + index, 3)
+        if thread > 3:
+            created = world.anchor - 1_200 * thread
         branch_id = 1 if thread > 3 else 1 + chance % BRANCH_COUNT
         status = "open" if thread > 3 else self._status(index, chance, created)
         waited = _WAITS[(chance >> 5) % len(_WAITS)]
@@ -170,7 +181,7 @@ class _Maker:
         self.rows.add(
             "ticket",
             ticket_id,
-            number,
+            FIRST_NUMBER + index,
             _subject(chance, has_rare=_is_rare(index, world.ticket_count)),
             status,
             _PRIORITIES[(chance >> 7) % len(_PRIORITIES)],
@@ -279,7 +290,7 @@ class _Maker:
             )
 
     def _status(self, index: int, chance: int, created: int) -> str:
-        if index >= self.world.ticket_count * (1 - OPEN_SHARE):
+        if index >= self.world.first_open:
             return _OPEN_STATUSES[(chance >> 6) % len(_OPEN_STATUSES)]
         if (chance >> 6) % 50 == 0:
             return "spam"

@@ -6,6 +6,7 @@ import pytest
 
 from portal import live as channel
 from portal.extensions import db
+from portal.live import Sign
 from portal.redis_handle import redis_handle
 from portal.views.console import presence
 from portal.views.console.live import is_for
@@ -78,3 +79,39 @@ def test_the_stream_holds_no_database_connection(make: Factory, login) -> None:
     assert list(db.session) == []
     assert not db.session().in_transaction()
     answer.close()
+
+
+def test_all_streams_of_a_process_share_one_subscription(make: Factory, login) -> None:
+    branch = make.branch()
+    branch_id, agents = branch.id, [make.agent(branch=branch) for _ in range(3)]
+    clients = [login(agent) for agent in agents]
+    answers = [client.get("/live") for client in clients]
+    streams = [iter(answer.response) for answer in answers]
+    assert all(b"event: hello" in next(stream) for stream in streams)
+
+    assert dict(redis_handle.client.pubsub_numsub(channel.CHANNEL))[channel.CHANNEL.encode()] == 1
+    channel.publish("ticket_changed", ticket_id=1, number=10001, branch_id=branch_id)
+    assert all(b'"number": 10001' in next(stream) for stream in streams)
+    for answer in answers:
+        answer.close()
+
+
+def test_listeners_hear_that_redis_went_away_and_that_it_is_back(database: None) -> None:
+    heard = channel.listen(lambda _facts: True)
+    assert next(heard) is Sign.HERE
+    redis_handle.client.client_kill_filter(_type="pubsub")
+    assert next(heard) is Sign.AWAY
+    assert next(heard) is Sign.HERE
+    channel.publish("notified", user_id=1)
+    assert next(heard).facts == {"kind": "notified", "user_id": 1}
+    heard.close()
+
+
+def test_a_listener_that_reads_no_more_is_let_go_and_the_others_hear_on(database: None) -> None:
+    idle, awake = channel.listen(lambda _facts: True), channel.listen(lambda _facts: True)
+    assert (next(idle), next(awake)) == (Sign.HERE, Sign.HERE)
+    for number in range(channel.MOST_WAITING + 3):
+        channel.publish("notified", user_id=number)
+        assert next(awake).facts["user_id"] == number
+    assert [hint.facts["user_id"] for hint in idle] == list(range(channel.MOST_WAITING))
+    awake.close()

@@ -1,23 +1,31 @@
 """Hints that something has changed, as they happen; the page then asks through its usual doors."""
 
-import json
+import random
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
-import redis
 from flask import Response, request
 
 from portal import access
 from portal import live as channel
 from portal.extensions import db
+from portal.live import Sign
 from portal.views.console import presence
 from portal.views.console.blueprint import ID, blueprint, person
 
-# A stream ends by itself, so that whoever lost a branch or their account does not go on listening.
+# A stream ends by itself, so that whoever lost a branch or their account does not go on listening; not all at once,
+# where all have begun at once.
 LONGEST_SECONDS = 15 * 60
+SHORTEST_SECONDS = 12 * 60
 RETRY_MILLISECONDS = 2000
 HINTS = frozenset({"ticket_changed", "presence", "notified"})
+SIGNS = {
+    Sign.HERE: f"retry: {RETRY_MILLISECONDS}\nevent: hello\ndata: {{}}\n\n",
+    Sign.AWAY: "event: away\ndata: {}\n\n",
+    Sign.BEAT: "event: beat\ndata: {}\n\n",
+}
 
 
 @blueprint.get("/live")
@@ -43,19 +51,11 @@ def note_presence(number: int) -> tuple[str, int]:
 
 
 def _heard(user_id: int, branch_ids: frozenset[int] | None) -> Iterator[str]:
-    ends_at = time.monotonic() + LONGEST_SECONDS
-    yield f"retry: {RETRY_MILLISECONDS}\nevent: hello\ndata: {{}}\n\n"
-    try:
-        for hint in channel.listen():
-            if time.monotonic() > ends_at:
-                return
-            if hint is None:
-                yield "event: beat\ndata: {}\n\n"
-            elif is_for(hint, user_id, branch_ids):
-                yield f"data: {json.dumps(hint)}\n\n"
-    except redis.RedisError:
-        # The page comes back by itself and asks for everything since.
-        return
+    ends_at = time.monotonic() + random.uniform(SHORTEST_SECONDS, LONGEST_SECONDS)  # noqa: S311 - no secret
+    for heard in channel.listen(partial(is_for, user_id=user_id, branch_ids=branch_ids)):
+        if time.monotonic() > ends_at:
+            return
+        yield SIGNS[heard] if isinstance(heard, Sign) else f"data: {heard.text}\n\n"
 
 
 def is_for(hint: dict[str, Any], user_id: int, branch_ids: frozenset[int] | None) -> bool:

@@ -46,6 +46,11 @@ function listen(address) {
     rest();
     tell({ kind: "back" });
   });
+  // The server is there and hears nothing itself: it says so, and "hello" when it does again.
+  source.addEventListener("away", () => {
+    rest();
+    tell({ kind: "away" });
+  });
   source.addEventListener("message", (event) => {
     rest();
     tell(JSON.parse(event.data));

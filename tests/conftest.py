@@ -24,7 +24,7 @@ hypothesis.register_profile("home", deadline=None)
 hypothesis.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.load_profile("ci" if os.environ.get("CI") == "true" else "home")
 
-# What a test with real commits leaves alone when it cleans up: the roles that code has put there.
+# What a test with real commits leaves alone when it cleans up: what code and migrations have put there.
 KEPT_TABLES = (
     "alembic_version",
     "ab_role",
@@ -32,6 +32,7 @@ KEPT_TABLES = (
     "ab_view_menu",
     "ab_permission_view",
     "ab_permission_view_role",
+    "triage_criterion",
 )
 
 

@@ -16,7 +16,7 @@ from portal.models.message import Attachment, Message
 from portal.models.routing import RoutingRule
 from portal.models.sla import Clock, SlaPolicy
 from portal.models.template import ReplyTemplate
-from portal.models.ticket import Tag, Ticket
+from portal.models.ticket import Tag, Ticket, TicketLink, TriageCriterion
 
 __all__ = [
     "Agent",
@@ -45,5 +45,7 @@ __all__ = [
     "SlaPolicy",
     "Tag",
     "Ticket",
+    "TicketLink",
+    "TriageCriterion",
     "User",
 ]

@@ -5,6 +5,7 @@ from typing import Any
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     Column,
     ForeignKey,
     Index,
@@ -15,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.extensions import Model, db
@@ -26,11 +27,17 @@ from portal.rules.lifecycle import OPEN_STATUSES, STATUSES
 
 TICKET_TYPES = ("question", "incident", "bug", "improvement", "feature_request")
 SEVERITIES = ("none", "minor", "major", "critical")
+LINK_KINDS = ("related", "duplicates", "causes")
+TRIAGE_KINDS = ("type", "severity")
 
 ticket_number = Sequence("ticket_number_seq", start=10001, metadata=db.metadata)
 IS_OPEN = text("status IN ({})".format(", ".join(f"'{status}'" for status in OPEN_STATUSES)))
 # Tickets without a running clock come last in every list that is sorted by what is due.
 DUE_ORDER = text("coalesce(next_due_at, 'infinity'::timestamptz)")
+# Likewise those that are not snoozed, in lists that are sorted by what is back soonest.
+BACK_ORDER = text("coalesce(snoozed_until, 'infinity'::timestamptz)")
+# Lists of work leave out what is snoozed: with the moment in their indexes they need not look at the rows.
+_WITH_SNOOZE = ["snoozed_until"]
 
 ticket_tag = Table(
     "ticket_tag",
@@ -69,14 +76,29 @@ class Ticket(Model):
         one_of("severity", SEVERITIES),
         one_of("channel_kind", CHANNEL_KINDS),
         Index("ix_ticket_open_due", DUE_ORDER, "id", postgresql_where=IS_OPEN),
-        Index("ix_ticket_open_branch_due", "branch_id", DUE_ORDER, "id", postgresql_where=IS_OPEN),
-        Index("ix_ticket_open_assignee_due", "assignee_id", DUE_ORDER, "id", postgresql_where=IS_OPEN),
+        Index(
+            "ix_ticket_open_branch_due",
+            "branch_id",
+            DUE_ORDER,
+            "id",
+            postgresql_where=IS_OPEN,
+            postgresql_include=_WITH_SNOOZE,
+        ),
+        Index(
+            "ix_ticket_open_assignee_due",
+            "assignee_id",
+            DUE_ORDER,
+            "id",
+            postgresql_where=IS_OPEN,
+            postgresql_include=_WITH_SNOOZE,
+        ),
         Index(
             "ix_ticket_unassigned_due",
             "branch_id",
             DUE_ORDER,
             "id",
             postgresql_where=text(f"assignee_id IS NULL AND {IS_OPEN.text}"),
+            postgresql_include=_WITH_SNOOZE,
         ),
         Index(
             "ix_ticket_breached_due",
@@ -92,6 +114,14 @@ class Ticket(Model):
             DUE_ORDER,
             "id",
             postgresql_where=text(f"tier_level > 1 AND {IS_OPEN.text}"),
+            postgresql_include=_WITH_SNOOZE,
+        ),
+        Index("ix_ticket_snoozed", BACK_ORDER, "id", postgresql_where=text("snoozed_until IS NOT NULL")),
+        Index(
+            "ix_ticket_followers",
+            "follower_ids",
+            postgresql_using="gin",
+            postgresql_where=text("follower_ids <> '{}'::integer[]"),
         ),
         Index("ix_ticket_branch_status_activity", "branch_id", "status", "last_activity_at", "id"),
         Index("ix_ticket_branch_created", "branch_id", "created_at", "id"),
@@ -147,13 +177,65 @@ class Ticket(Model):
     next_due_kind: Mapped[str | None] = mapped_column(String(16))
     is_breached: Mapped[bool] = mapped_column(default=False)
     is_paused: Mapped[bool] = mapped_column(default=False)
+    # Put aside until then, or until the customer writes; both are set, or neither.
+    snoozed_until: Mapped[Timestamp | None]
+    snoozed_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"))
+    # Who is told what happens to it without owning it, in the order in which they began.
+    follower_ids: Mapped[list[int]] = mapped_column(ARRAY(Integer), default=list, server_default="{}")
     # Counts every change that concerns a person who is writing an answer: the stale-send guard compares it.
     revision: Mapped[int] = mapped_column(default=0)
 
     branch: Mapped[Branch] = relationship()
-    assignee: Mapped[User | None] = relationship(User)
+    assignee: Mapped[User | None] = relationship(User, foreign_keys=[assignee_id])
+    snoozed_by: Mapped[User | None] = relationship(User, foreign_keys=[snoozed_by_id])
     customer: Mapped[Customer] = relationship()
     tags: Mapped[list[Tag]] = relationship(secondary=ticket_tag, order_by=Tag.name)
 
     def __repr__(self) -> str:
         return f"#{self.number} {self.subject}"
+
+
+class TicketLink(Model):
+    """What one ticket has to do with another: `from` duplicates or causes `to`; related ones have no direction.
+
+    Two tickets have at most one link; that of related ones begins with the older ticket.
+    """
+
+    __tablename__ = "ticket_link"
+    __table_args__ = (
+        one_of("kind", LINK_KINDS),
+        CheckConstraint("from_ticket_id <> to_ticket_id", name="two_tickets"),
+        Index(
+            "ix_ticket_link_pair",
+            text("least(from_ticket_id, to_ticket_id)"),
+            text("greatest(from_ticket_id, to_ticket_id)"),
+            unique=True,
+        ),
+        Index(None, "from_ticket_id"),
+        Index(None, "to_ticket_id"),
+    )
+
+    id: Mapped[BigId]
+    from_ticket_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("ticket.id"))
+    to_ticket_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("ticket.id"))
+    kind: Mapped[str] = mapped_column(String(16))
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"))
+    created_at: Mapped[Created]
+
+    def __repr__(self) -> str:
+        return f"{self.from_ticket_id} {self.kind} {self.to_ticket_id}"
+
+
+class TriageCriterion(Model):
+    """When a ticket is of a type, or of a severity, in the words of whoever runs the desk."""
+
+    __tablename__ = "triage_criterion"
+    __table_args__ = (UniqueConstraint("kind", "value"), one_of("kind", TRIAGE_KINDS))
+
+    id: Mapped[SmallId]
+    kind: Mapped[str] = mapped_column(String(16))
+    value: Mapped[str] = mapped_column(String(24))
+    text: Mapped[str] = mapped_column(default="")
+
+    def __repr__(self) -> str:
+        return f"{self.kind} {self.value}"

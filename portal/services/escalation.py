@@ -12,7 +12,7 @@ from portal.extensions import db
 from portal.models import BranchMembership, Escalation, EscalationTier, Ticket
 from portal.models.columns import now
 from portal.rules import escalation as rules
-from portal.services import events, notifications, rows, sla
+from portal.services import events, notifications, rows, sla, snoozing
 from portal.services.transaction import transaction
 
 
@@ -55,6 +55,7 @@ def hand_back(escalation: Escalation, actor: User, note: str) -> None:
             actor=actor,
             data={"escalation": escalation.id, "to_level": escalation.from_level, "note": note.strip()},
         )
+        snoozing.end(ticket, actor, "handed_back")
         events.announce(ticket)
 
 
@@ -140,6 +141,7 @@ def perform(
             "reason": decision.reason,
         },
     )
+    snoozing.end(ticket, actor, "escalated")
     notifications.notify_all(
         ladder.member_ids.get(decision.to_level, ()),
         "escalated",

@@ -34,6 +34,8 @@ KINDS: Mapping[str, int] = {
     "template_inserted": 1,
     "template_sent": 1,
     "status_changed": 1,
+    "ticket_snoozed": 1,
+    "ticket_woken": 1,
     "priority_changed": 1,
     "type_changed": 1,
     "tags_changed": 1,

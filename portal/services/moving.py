@@ -18,7 +18,7 @@ from portal.extensions import db
 from portal.models import Branch, InboxItem, Message, Ticket
 from portal.models.columns import now
 from portal.rules import lifecycle, subjects
-from portal.services import drafts, events, notifications, people, replies, sla, tickets
+from portal.services import drafts, events, notifications, people, replies, sla, snoozing, tickets
 from portal.services.replies import snippet_of
 from portal.services.transaction import transaction
 
@@ -306,6 +306,7 @@ def _wake(ticket: Ticket, moved: Sequence[Message], actor: User) -> None:
     words = [message for message in said if message.direction == "in"]
     if not words:
         return
+    snoozing.end(ticket, actor, "customer_wrote")
     if ticket.assignee_id != actor.id:
         ticket.unread_since = min(filter(None, [ticket.unread_since, words[0].created_at]))
     if said[-1].direction == "in":

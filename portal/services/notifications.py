@@ -17,6 +17,7 @@ from portal.services.transaction import affected, transaction
 KINDS: Mapping[str, str] = {
     "assigned": "A ticket is assigned to me",
     "answered": "A customer writes in a ticket of mine",
+    "woken": "A ticket that I snoozed, or a snoozed one of mine, is back",
     "mentioned": "A colleague mentions me in a note",
     "escalated": "A ticket is escalated to my tier",
     "sla_warned": "A ticket of mine is nearly due",
@@ -51,6 +52,9 @@ def notify_all(
         literal(ticket.id if ticket else None, BigInteger),
         literal(now()),
     ).where(~is_muted)
+    if ticket is not None:
+        # Whoever cannot open it any more hears nothing of it.
+        fact = fact.where(access.sees_branch(person, ticket.branch_id))
     columns = ["user_id", "kind", "text", "fact_key", "ticket_id", "created_at"]
     told = db.session.scalars(
         insert(Notification)

@@ -20,7 +20,17 @@ from portal.extensions import db
 from portal.models import Attachment, ChannelAccount, Customer, Delivery, Identity, InboxItem, Message, Ticket
 from portal.models.columns import now
 from portal.rules import lifecycle, routing, threading
-from portal.services import acknowledging, agent_mail, bounces, events, notifications, people, rows, tickets
+from portal.services import (
+    acknowledging,
+    agent_mail,
+    bounces,
+    events,
+    notifications,
+    people,
+    rows,
+    snoozing,
+    tickets,
+)
 from portal.services.desk import Desk
 from portal.services.replies import snippet_of
 from portal.services.threads import ThreadBook
@@ -405,13 +415,14 @@ def _after_message(work: Round, ticket: Ticket, message: Message, mail: ParsedMa
     )
     if is_new:
         return
+    who = message.from_name or message.from_address
     if not is_automatic:
         after = lifecycle.status_after_customer_message(
             ticket.status, ticket.closed_at, now(), work.desk.branches[ticket.branch_id].reopen_window_days
         )
         tickets.change_status(ticket, after.status, None, rule=after.rule, actor_kind="customer")
+        snoozing.end_for_customer(ticket, who, message.id)
     if ticket.assignee_id is not None:
-        who = message.from_name or message.from_address
         notifications.notify(
             ticket.assignee_id,
             "answered",

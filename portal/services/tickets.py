@@ -16,7 +16,7 @@ from portal.models.branch import PRIORITIES
 from portal.models.columns import now
 from portal.models.ticket import DUE_ORDER, TICKET_TYPES
 from portal.rules import lifecycle
-from portal.services import assignment, escalation, events, sla
+from portal.services import assignment, escalation, events, sla, snoozing
 from portal.services.transaction import transaction
 
 CLOSE_AFTER_DAYS = 14
@@ -125,6 +125,8 @@ def change_status(
         occurred_at=at,
         data={"from": before, "to": status, "rule": rule},
     )
+    if status not in lifecycle.OPEN_STATUSES:
+        snoozing.end(ticket, actor, "finished", actor_kind=actor_kind)
 
 
 def set_priority(ticket: Ticket, priority: str, actor: User | None) -> None:
@@ -202,6 +204,7 @@ def move_to_branch(ticket: Ticket, branch: Branch, actor: User | None) -> None:
             actor=actor,
             data={"from": before, "to": branch.id, "from_name": before_name, "to_name": branch.name},
         )
+        snoozing.end(ticket, actor, "moved")
         sla.refresh(ticket)
         events.announce(ticket)
 
@@ -236,6 +239,7 @@ def pick_up_next(actor: User) -> Ticket | None:
         .where(
             Ticket.assignee_id.is_(None),
             Ticket.status.in_(("new", "open")),
+            Ticket.snoozed_until.is_(None),
             or_(*reachable),
         )
         .order_by(DUE_ORDER, Ticket.id)

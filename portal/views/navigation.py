@@ -99,6 +99,7 @@ GOES = {
     "g l": "breached",
     "g e": "escalated",
     "g w": "waiting",
+    "g s": "snoozed",
     "g o": "open",
     "g c": "closed",
 }

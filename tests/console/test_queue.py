@@ -53,7 +53,7 @@ def test_a_full_page_takes_at_most_twelve_statements(make: Factory, login, count
         assert len(statements) <= MOST_STATEMENTS, "\n".join(statements)
 
 
-@pytest.mark.parametrize("sort", ["due", "newest", "oldest", "priority", "activity"])
+@pytest.mark.parametrize("sort", ["due", "newest", "oldest", "priority", "back", "activity"])
 @pytest.mark.parametrize("branches", [1, 3])
 def test_pages_hold_every_ticket_once_in_order(make: Factory, sort: str, branches: int) -> None:
     places = [make.branch() for _ in range(branches)]
@@ -69,6 +69,7 @@ def test_pages_hold_every_ticket_once_in_order(make: Factory, sort: str, branche
             next_due_at=None if index % 3 == 0 else at + timedelta(minutes=index % 5),
             created_at=at - timedelta(minutes=index % 4),
             last_activity_at=at - timedelta(minutes=index % 6),
+            snoozed_until=None if index % 3 == 1 else at + timedelta(days=index % 7),
             priority=("low", "normal", "high", "urgent")[index % 4],
         )
     wanted = TicketFilter(view="open", sort=sort)
@@ -136,6 +137,7 @@ def test_counts_are_capped_and_those_of_the_lists(make: Factory, monkeypatch) ->
         "breached": 1,
         "escalated": 1,
         "waiting": 1,
+        "snoozed": 0,
         "open": 3,
     }
     monkeypatch.setattr(lists, "COUNT_CAP", 2)

@@ -14,11 +14,12 @@ def console_blueprint() -> Blueprint:
         moving,
         personal,
         queue,
+        snoozing,
         ticket,
     )
     from portal.views.console.blueprint import blueprint
 
-    assert all((actions, composer, customers, files, live, moving, personal, queue, ticket)), (
+    assert all((actions, composer, customers, files, live, moving, personal, queue, snoozing, ticket)), (
         "importing them registers their pages"
     )
     return blueprint

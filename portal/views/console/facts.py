@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import url_for
@@ -172,6 +172,20 @@ def _messages(fact: Fact) -> str:
     return "Message" if amount == 1 else f"{amount} messages"
 
 
+def _snoozed(fact: Fact, reader: Reader) -> str:
+    until = reader.moment(datetime.fromisoformat(fact.data["until"]))
+    return f"Snoozed until {until} by {_who(fact, reader)}"
+
+
+def _woken(fact: Fact, reader: Reader) -> str:
+    """Why it came back; what somebody did to it besides stands before, on the same line."""
+    return {
+        "time": "Back: its snooze is over",
+        "customer_wrote": "Back before its time, because the customer wrote",
+        "by_hand": f"Woken by {_who(fact, reader)}",
+    }.get(str(fact.data.get("cause")), f"No longer snoozed by {_who(fact, reader)}")
+
+
 def _escalated(fact: Fact, reader: Reader) -> str:
     name = fact.data.get("to_name") or f"Tier {fact.data.get('to_level')}"
     how = {
@@ -227,6 +241,8 @@ _SENTENCES: dict[str, Callable[[Fact, Reader], str]] = {
     "customer_changed": _customer_changed,
     "status_changed": _status,
     "priority_changed": _changed("Priority", words.PRIORITIES),
+    "ticket_snoozed": _snoozed,
+    "ticket_woken": _woken,
     "type_changed": _changed("Type", words.TYPES),
     "tags_changed": _tags,
     "branch_changed": _moved,

@@ -11,7 +11,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, and_, exists, false, literal_column, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, false, literal_column, or_, select, true
 
 from portal import access
 from portal.errors import NotFound, UserFault
@@ -32,6 +32,7 @@ SLA_STATES = ("late", "at_risk", "in_time", "paused", "none")
 
 # The words stand in the statement itself: a partial index is not chosen for a parameter.
 IS_OPEN = Ticket.status.in_([literal_column(f"'{status}'") for status in OPEN_STATUSES])
+IS_SNOOZED = Ticket.snoozed_until.is_not(None)
 IS_FINISHED = Ticket.status.in_([literal_column("'resolved'"), literal_column("'closed'")])
 
 
@@ -62,6 +63,13 @@ VIEWS: dict[str, View] = {
             "pause",
             sort="activity",
             empty="No ticket waits for its customer's answer.",
+        ),
+        View(
+            "snoozed",
+            "Snoozed",
+            "moon",
+            sort="back",
+            empty="Nothing is put aside. Z snoozes the open ticket.",
         ),
         View("open", "All open", "list", empty="No open tickets within your reach."),
         View(
@@ -261,13 +269,15 @@ def _conditions(wanted: TicketFilter, user: User) -> list[ColumnElement[bool]]:
 
 
 def _of_view(view: str, user: User) -> ColumnElement[bool] | None:
+    # What is snoozed leaves the lists of work; where clocks or statuses are looked at it stays, for clocks run on.
     narrowed: dict[str, Callable[[], ColumnElement[bool] | None]] = {
-        "mine": lambda: Ticket.assignee_id == user.id,
-        "unassigned": lambda: Ticket.assignee_id.is_(None),
-        "branch": lambda: _in_own_branches(user),
+        "mine": lambda: and_(~IS_SNOOZED, Ticket.assignee_id == user.id),
+        "unassigned": lambda: and_(~IS_SNOOZED, Ticket.assignee_id.is_(None)),
+        "branch": lambda: and_(~IS_SNOOZED, _in_own_branches(user)),
         "at_risk": lambda: _of_sla("at_risk"),
         "breached": lambda: and_(Ticket.is_breached),
-        "escalated": lambda: _on_own_tier(user),
+        "escalated": lambda: and_(~IS_SNOOZED, _on_own_tier(user)),
+        "snoozed": lambda: IS_SNOOZED,
         "waiting": lambda: Ticket.status == literal_column("'pending'"),
     }
     if view in narrowed:
@@ -276,11 +286,11 @@ def _of_view(view: str, user: User) -> ColumnElement[bool] | None:
     return {"open": IS_OPEN, "closed": IS_FINISHED}.get(view)
 
 
-def _in_own_branches(user: User) -> ColumnElement[bool] | None:
+def _in_own_branches(user: User) -> ColumnElement[bool]:
     """The branches that the person is a member of; for someone who sees every branch without one, all of them."""
     own = list(access.memberships(user))
     if not own and access.branch_ids(user) is None:
-        return None
+        return true()
     return Ticket.branch_id.in_(own)
 
 

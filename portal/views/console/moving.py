@@ -12,6 +12,7 @@ from portal.models import Ticket
 from portal.rules import lifecycle
 from portal.services import moving
 from portal.views.console import reading, words
+from portal.views.console.answers import done
 from portal.views.console.blueprint import ID, blueprint, person
 from portal.views.console.search import number_in
 from portal.views.console.ticket import piece
@@ -56,7 +57,7 @@ def move_message(message_id: int) -> Any:
         "post": url_for("console.move_message", message_id=message_id),
         "fields": {"number": from_number},
     }
-    return _done(from_number, says, action=back)
+    return done(from_number, says, action=back)
 
 
 @blueprint.get(f"/messages/<{ID}:message_id>/split")
@@ -78,7 +79,7 @@ def split_off(message_id: int) -> Any:
     from_number = message.ticket.number
     made = moving.split_off(message, person(), with_later=request.form.get("later") == "1")
     opened = {"label": f"Open #{made.number}", "url": url_for("console.ticket", number=made.number)}
-    return _done(from_number, f"#{made.number} is made of it.", action=opened)
+    return done(from_number, f"#{made.number} is made of it.", action=opened)
 
 
 @blueprint.get(f"/tickets/<{ID}:number>/merge")
@@ -130,10 +131,3 @@ def _chosen() -> Ticket:
     if number is None or number > LARGEST_NUMBER:
         raise UserFault("Choose the ticket that it belongs to.")
     return access.access_ticket_by_number(person(), number, for_change=True)
-
-
-def _done(number: int, says: str, *, action: dict[str, Any]) -> Any:
-    if wants_partial():
-        return jsonify(says=says, action=action)
-    flash(says, "success")
-    return redirect(url_for("console.ticket", number=number), 303)

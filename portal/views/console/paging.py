@@ -20,6 +20,7 @@ PAGE_SIZE = 50
 NEVER = "infinity"
 # As in portal.models.ticket.DUE_ORDER, which the indexes hold, with the table's name.
 DUE = func.coalesce(Ticket.next_due_at, literal_column(f"'{NEVER}'::timestamptz"))
+BACK = func.coalesce(Ticket.snoozed_until, literal_column(f"'{NEVER}'::timestamptz"))
 URGENCY = case({name: rank for rank, name in enumerate(reversed(PRIORITIES))}, value=Ticket.priority)
 
 
@@ -86,8 +87,13 @@ def _due(ticket: Ticket) -> str:
     return ticket.next_due_at.isoformat() if ticket.next_due_at else NEVER
 
 
+def _back(ticket: Ticket) -> str:
+    return ticket.snoozed_until.isoformat() if ticket.snoozed_until else NEVER
+
+
 _ID = Key(Ticket.id, lambda ticket: str(ticket.id), _number)
 _DUE = Key(DUE, _due, _moment)
+_BACK = Key(BACK, _back, _moment)
 _OPENED = Key(Ticket.created_at, lambda ticket: ticket.created_at.isoformat(), _moment)
 _ACTIVITY = Key(Ticket.last_activity_at, lambda ticket: ticket.last_activity_at.isoformat(), _moment)
 _URGENCY = Key(URGENCY, lambda ticket: str(len(PRIORITIES) - 1 - PRIORITIES.index(ticket.priority)), _number)
@@ -99,6 +105,7 @@ ORDERS: dict[str, Order] = {
         Order("newest", "Newest first", (_OPENED, _ID), is_descending=True),
         Order("oldest", "Oldest first", (_OPENED, _ID)),
         Order("priority", "Most urgent first", (_URGENCY, _DUE, _ID)),
+        Order("back", "Back soonest", (_BACK, _ID)),
         Order("activity", "Latest activity", (_ACTIVITY, _ID), is_descending=True),
     )
 }

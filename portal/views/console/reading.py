@@ -116,6 +116,7 @@ def ticket_of(user: User, number: int) -> Found:
         .options(
             joinedload(Ticket.branch),
             joinedload(Ticket.assignee),
+            joinedload(Ticket.snoozed_by),
             joinedload(Ticket.customer).joinedload(Customer.identities),
             selectinload(Ticket.tags),
         )

@@ -56,6 +56,7 @@ class Row:
     activity: str
     activity_exactly: str
     present: tuple[Present, ...]
+    snoozed: str = ""
 
     @property
     def mark(self) -> str:
@@ -152,5 +153,6 @@ def _row(
         more_tags=", ".join(tags[MOST_TAGS:]),
         activity=reader.moment(ticket.last_activity_at),
         activity_exactly=reader.exactly(ticket.last_activity_at),
+        snoozed=f"until {reader.moment(ticket.snoozed_until)}" if ticket.snoozed_until else "",
         present=tuple(person for person in present if person.user_id != reader.user_id),
     )

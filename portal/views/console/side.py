@@ -118,6 +118,14 @@ def may_change(user: User) -> bool:
     return bool(access.role_names(user) & access.MAY_CHANGE_TICKETS)
 
 
+def snoozed_line(ticket: Ticket, reader: Reader) -> str:
+    """Snoozed until Tue 09:00 by Ann; "" for one that is not."""
+    if ticket.snoozed_until is None:
+        return ""
+    who = reader.name(ticket.snoozed_by).replace("You", "you")
+    return f"Snoozed until {reader.moment(ticket.snoozed_until)} by {who}"
+
+
 def explanations_of(ticket: Ticket, reader: Reader) -> list[Explanation]:
     """Every clock of the ticket with the stretches of time that make its figure."""
     return [

@@ -21,7 +21,7 @@ from portal.views.console.blueprint import ID, blueprint, person
 from portal.views.console.filters import TicketFilter
 from portal.views.console.queue import wanted_list
 from portal.views.console.rows import chip_of
-from portal.views.console.side import explanations_of, may_change, side_of
+from portal.views.console.side import explanations_of, may_change, side_of, snoozed_line
 from portal.views.console.timeline import due_line, timeline_of
 
 
@@ -257,6 +257,8 @@ def _header(found: Ticket, reader: words.Reader) -> dict[str, Any]:
         "statuses": lifecycle.choices(found.status),
         "chip": chip_of(found, reader),
         "is_mine": found.assignee_id == reader.user_id,
+        "is_open": found.status in lifecycle.OPEN_STATUSES,
+        "snoozed": snoozed_line(found, reader),
     }
 
 

@@ -110,9 +110,11 @@ def test_a_moment_that_makes_no_sense_is_refused_in_words(desk: Desk, until: str
 def test_the_dialog_says_that_clocks_run_on_and_warns_of_what_is_due_before(desk: Desk) -> None:
     desk.ticket.next_due_at, desk.ticket.next_due_kind = now() + timedelta(hours=2.02), "first_response"
     db.session.commit()
-    dialog = desk.page("/snooze")
-    assert "Clocks keep running: first response is due in 2 h" in dialog
-    assert dialog.count("after a clock runs out") >= 2
+    for headers in ({}, PARTIAL):
+        asked = desk.client.get(f"/tickets/{desk.ticket.number}/snooze", headers=headers)
+        dialog = asked.get_data(as_text=True)
+        assert "Clocks keep running: first response is due in 2 h" in dialog
+        assert dialog.count("after a clock runs out") >= 2
     day = (now() + timedelta(days=3)).date()
     assert "First response is due" in desk.post("snooze", until=f"{day}T09:00").json["says"]
 

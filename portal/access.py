@@ -176,8 +176,8 @@ def visible_notifications(user: User) -> Select[Notification]:
     )
 
 
-def sees_branch(person: ColumnElement[Any], branch_id: int) -> ColumnElement[bool]:
-    """The condition that the person of that id may see rows of that branch: as may_see_branch, for many at once."""
+def sees_branch(person: Any, branch_id: Any) -> ColumnElement[bool]:
+    """The condition that the person of that id may see that branch's rows: may_see_branch for many; ids or columns."""
     place = select(BranchMembership.id).where(
         BranchMembership.user_id == person, BranchMembership.branch_id == branch_id
     )

@@ -12,7 +12,7 @@ from portal.extensions import db
 from portal.models import BranchMembership, Escalation, EscalationTier, Ticket
 from portal.models.columns import now
 from portal.rules import escalation as rules
-from portal.services import events, notifications, rows, sla, snoozing
+from portal.services import events, following, notifications, rows, sla, snoozing
 from portal.services.transaction import transaction
 
 
@@ -56,6 +56,12 @@ def hand_back(escalation: Escalation, actor: User, note: str) -> None:
             data={"escalation": escalation.id, "to_level": escalation.from_level, "note": note.strip()},
         )
         snoozing.end(ticket, actor, "handed_back")
+        following.tell(
+            ticket,
+            f"{actor} handed #{ticket.number} {ticket.subject} back: {note.strip()}",
+            fact_key=f"followed-back-{escalation.id}",
+            but=[actor.id],
+        )
         events.announce(ticket)
 
 
@@ -126,6 +132,8 @@ def perform(
         acknowledge_by=at + timedelta(minutes=tier.acknowledge_within_minutes),
     )
     db.session.add(escalation)
+    # Whoever hands it up stays in the picture, and so does whoever had it.
+    following.keep(ticket, notifications.people(actor.id if actor else None, ticket.assignee_id))
     ticket.tier_level, ticket.assignee_id = decision.to_level, None
     events.record(
         "ticket_escalated",
@@ -142,12 +150,16 @@ def perform(
         },
     )
     snoozing.end(ticket, actor, "escalated")
+    members = ladder.member_ids.get(decision.to_level, ())
+    says = f"#{ticket.number} {ticket.subject} came to {tier.name}: {decision.reason}"
     notifications.notify_all(
-        ladder.member_ids.get(decision.to_level, ()),
-        "escalated",
-        f"#{ticket.number} {ticket.subject} came to {tier.name}: {decision.reason}",
-        ticket=ticket,
-        fact_key=f"escalation-{escalation.id}",
+        members, "escalated", says, ticket=ticket, fact_key=f"escalation-{escalation.id}"
+    )
+    following.tell(
+        ticket,
+        says,
+        fact_key=f"followed-escalation-{escalation.id}",
+        but=[*members, actor.id if actor else None],
     )
     events.announce(ticket)
     return escalation

@@ -36,6 +36,8 @@ KINDS: Mapping[str, int] = {
     "status_changed": 1,
     "ticket_snoozed": 1,
     "ticket_woken": 1,
+    "ticket_followed": 1,
+    "ticket_unfollowed": 1,
     "priority_changed": 1,
     "type_changed": 1,
     "tags_changed": 1,

@@ -18,7 +18,7 @@ from portal.extensions import db
 from portal.models import Branch, InboxItem, Message, Ticket
 from portal.models.columns import now
 from portal.rules import lifecycle, subjects
-from portal.services import drafts, events, notifications, people, replies, sla, snoozing, tickets
+from portal.services import drafts, events, following, notifications, people, replies, sla, snoozing, tickets
 from portal.services.replies import snippet_of
 from portal.services.transaction import transaction
 
@@ -200,6 +200,7 @@ def _merge_one(ticket: Ticket, into: Ticket, actor: User) -> None:
     )
     ticket.merged_into_id = into.id
     drafts.take_along(ticket, into)
+    following.take_along(ticket, into)
     # First the merge, which ends the clocks: being closed by it is no success.
     events.record(
         "ticket_merged",

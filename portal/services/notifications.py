@@ -17,6 +17,7 @@ from portal.services.transaction import affected, transaction
 KINDS: Mapping[str, str] = {
     "assigned": "A ticket is assigned to me",
     "answered": "A customer writes in a ticket of mine",
+    "followed": "Something happens in a ticket that I follow",
     "woken": "A ticket that I snoozed, or a snoozed one of mine, is back",
     "mentioned": "A colleague mentions me in a note",
     "escalated": "A ticket is escalated to my tier",

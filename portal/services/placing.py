@@ -25,6 +25,7 @@ from portal.services import (
     agent_mail,
     bounces,
     events,
+    following,
     notifications,
     people,
     rows,
@@ -421,6 +422,12 @@ def _after_message(work: Round, ticket: Ticket, message: Message, mail: ParsedMa
             ticket.status, ticket.closed_at, now(), work.desk.branches[ticket.branch_id].reopen_window_days
         )
         tickets.change_status(ticket, after.status, None, rule=after.rule, actor_kind="customer")
+        following.tell(
+            ticket,
+            f"{who} wrote in #{ticket.number} {ticket.subject}",
+            fact_key=f"followed-{message.id}",
+            but=[ticket.assignee_id, ticket.snoozed_by_id],
+        )
         snoozing.end_for_customer(ticket, who, message.id)
     if ticket.assignee_id is not None:
         notifications.notify(

@@ -24,6 +24,7 @@ from portal.services import (
     drafts,
     escalation,
     events,
+    following,
     notifications,
     outbox,
     people,
@@ -159,6 +160,12 @@ def note_sent(
         message_id=message.id,
         occurred_at=message.created_at,
         data={"template_id": template.id if template else None},
+    )
+    following.tell(
+        ticket,
+        f"{actor} answered #{ticket.number} {ticket.subject}",
+        fact_key=f"followed-{message.id}",
+        but=[actor.id],
     )
     is_first = ticket.first_responded_at is None
     clocks = _after_reply(ticket, message, then_status or _status_of(template), actor)

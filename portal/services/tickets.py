@@ -16,7 +16,7 @@ from portal.models.branch import PRIORITIES
 from portal.models.columns import now
 from portal.models.ticket import DUE_ORDER, TICKET_TYPES
 from portal.rules import lifecycle
-from portal.services import assignment, escalation, events, sla, snoozing
+from portal.services import assignment, escalation, events, following, sla, snoozing
 from portal.services.transaction import transaction
 
 CLOSE_AFTER_DAYS = 14
@@ -66,6 +66,7 @@ def open_ticket(
         status="new",
         message_count=0,
         reopened_count=0,
+        follower_ids=[],
         revision=0,
     )
     ticket.policy_id = policy_id or sla.policy_for(ticket, branch, policies)
@@ -94,6 +95,12 @@ def set_status(ticket: Ticket, status: str, actor: User | None) -> None:
         if status == ticket.status:
             return
         change_status(ticket, status, actor, rule=decision.rule)
+        following.tell(
+            ticket,
+            f"{actor or 'Portal'} set #{ticket.number} {ticket.subject} to {lifecycle.label(status)}",
+            fact_key=f"followed-status-{ticket.id}-{ticket.revision}",
+            but=[actor.id if actor else None],
+        )
         sla.refresh(ticket)
         events.announce(ticket)
 

@@ -98,6 +98,7 @@ GOES = {
     "g r": "at_risk",
     "g l": "breached",
     "g e": "escalated",
+    "g f": "following",
     "g w": "waiting",
     "g s": "snoozed",
     "g o": "open",

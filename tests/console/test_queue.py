@@ -137,6 +137,7 @@ def test_counts_are_capped_and_those_of_the_lists(make: Factory, monkeypatch) ->
         "breached": 1,
         "escalated": 1,
         "waiting": 1,
+        "following": 0,
         "snoozed": 0,
         "open": 3,
     }

@@ -9,7 +9,7 @@ from portal.errors import NotFound, UserFault
 from portal.errors_pages import wants_partial
 from portal.extensions import db
 from portal.models import Branch, Escalation, Ticket, User
-from portal.services import assignment, escalation, people, tickets
+from portal.services import assignment, escalation, following, people, tickets
 from portal.views.console.blueprint import ID, blueprint, person
 from portal.views.console.filters import LARGEST_SMALL_ID
 from portal.views.console.timeline import sender_of
@@ -59,6 +59,18 @@ def set_priority(number: int) -> Any:
 def set_type(number: int) -> Any:
     tickets.set_type(_ticket(number), request.form.get("type", ""), person())
     return _done(number, "The type is changed.")
+
+
+@blueprint.post(f"/tickets/<{ID}:number>/follow")
+def follow(number: int) -> Any:
+    following.follow(_ticket(number), person())
+    return _done(number, "You follow this ticket: the bell tells you what happens to it.")
+
+
+@blueprint.post(f"/tickets/<{ID}:number>/unfollow")
+def unfollow(number: int) -> Any:
+    following.unfollow(_ticket(number), person())
+    return _done(number, "You do not follow this ticket any more.")
 
 
 @blueprint.post(f"/tickets/<{ID}:number>/tags")

@@ -270,6 +270,8 @@ def _plainly(fact: Fact, reader: Reader) -> str:
         "ticket_viewed": f"Looked at by {who}" + (" for the first time" if fact.data.get("is_first") else ""),
         "reply_sent": f"Answered by {who}",
         "acknowledgement_withheld": "No automatic acknowledgement",
+        "ticket_followed": f"Followed by {who}",
+        "ticket_unfollowed": f"Not followed by {who} any more",
         "note_added": f"Note written by {who}",
         "template_offered": f"Templates suggested to {who}",
         "template_inserted": f"Template “{fact.data.get('name')}” inserted by {who}",

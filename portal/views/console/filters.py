@@ -33,6 +33,7 @@ SLA_STATES = ("late", "at_risk", "in_time", "paused", "none")
 # The words stand in the statement itself: a partial index is not chosen for a parameter.
 IS_OPEN = Ticket.status.in_([literal_column(f"'{status}'") for status in OPEN_STATUSES])
 IS_SNOOZED = Ticket.snoozed_until.is_not(None)
+IS_FOLLOWED = Ticket.follower_ids != literal_column("'{}'::integer[]")
 IS_FINISHED = Ticket.status.in_([literal_column("'resolved'"), literal_column("'closed'")])
 
 
@@ -57,6 +58,13 @@ VIEWS: dict[str, View] = {
         View("at_risk", "At risk", "alarm-clock", empty="Nothing falls due within the hour."),
         View("breached", "Breached", "triangle-alert", empty="Nothing is late."),
         View("escalated", "Escalated to me", "arrow-up", empty="Nothing has been escalated to your tier."),
+        View(
+            "following",
+            "Following",
+            "eye",
+            sort="activity",
+            empty="You follow no open ticket. F follows the one that is open.",
+        ),
         View(
             "waiting",
             "Waiting on customer",
@@ -277,6 +285,7 @@ def _of_view(view: str, user: User) -> ColumnElement[bool] | None:
         "at_risk": lambda: _of_sla("at_risk"),
         "breached": lambda: and_(Ticket.is_breached),
         "escalated": lambda: and_(~IS_SNOOZED, _on_own_tier(user)),
+        "following": lambda: and_(IS_FOLLOWED, Ticket.follower_ids.contains([user.id])),
         "snoozed": lambda: IS_SNOOZED,
         "waiting": lambda: Ticket.status == literal_column("'pending'"),
     }

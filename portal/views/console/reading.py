@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, case, func, literal_column, or_, select
-from sqlalchemy.orm import defer, joinedload, selectinload
+from sqlalchemy import ColumnElement, Select, and_, any_, case, func, literal, literal_column, or_, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.orm import aliased, defer, joinedload, selectinload
 
 from portal import access
 from portal.errors import NotFound
@@ -41,11 +42,12 @@ MOST_CANDIDATES = 10
 
 @dataclass(frozen=True)
 class Found:
-    """A ticket, its policy, and its escalations that are still open."""
+    """A ticket, its policy, its escalations that are still open, and the names of those who follow it."""
 
     ticket: Ticket
     policy: SlaPolicy | None
     escalations: tuple[Escalation, ...]
+    followers: tuple[str, ...] = ()
 
     @property
     def escalation(self) -> Escalation | None:
@@ -108,7 +110,7 @@ def ticket_of(user: User, number: int) -> Found:
     """The ticket with what its page names. Two statements. Raises NotFound out of reach."""
     found = (
         access.visible_tickets(user)
-        .add_columns(SlaPolicy, Escalation)
+        .add_columns(SlaPolicy, Escalation, _follower_names())
         .outerjoin(SlaPolicy, SlaPolicy.id == Ticket.policy_id)
         # At most one is open for a level, and levels are few.
         .outerjoin(Escalation, and_(Escalation.ticket_id == Ticket.id, Escalation.ended_at.is_(None)))
@@ -124,8 +126,21 @@ def ticket_of(user: User, number: int) -> Found:
     rows = db.session.execute(found).unique().all()
     if not rows:
         raise NotFound("There is no such ticket within your reach.")
-    ticket, policy, _ = rows[0]
-    return Found(ticket, policy, tuple(row[2] for row in rows if row[2] is not None))
+    ticket, policy, _, followers = rows[0]
+    escalations = tuple(row[2] for row in rows if row[2] is not None)
+    return Found(ticket, policy, escalations, tuple((followers or "").splitlines()))
+
+
+def _follower_names() -> ColumnElement[str]:
+    """Those who follow the ticket and may still see it, a name a line."""
+    follower = aliased(User)
+    name = func.trim(follower.first_name + " " + follower.last_name)
+    return (
+        select(func.string_agg(name, aggregate_order_by(literal("\n"), name)))
+        .where(follower.id == any_(Ticket.follower_ids), access.sees_branch(follower.id, Ticket.branch_id))
+        .correlate(Ticket)
+        .scalar_subquery()
+    )
 
 
 def thread_of(ticket: Ticket, *, before: int | None = None, size: int = MESSAGES_AT_ONCE) -> Thread:

@@ -90,6 +90,7 @@ class Side:
     higher: tuple[tuple[int, str], ...]
     opened: str
     opened_exactly: str
+    followers: tuple[str, ...]
 
 
 def side_of(found: Found, standing: Standing, user: User, reader: Reader) -> Side:
@@ -110,6 +111,7 @@ def side_of(found: Found, standing: Standing, user: User, reader: Reader) -> Sid
         higher=higher,
         opened=reader.moment(ticket.created_at),
         opened_exactly=reader.exactly(ticket.created_at),
+        followers=found.followers,
     )
 
 

@@ -258,6 +258,7 @@ def _header(found: Ticket, reader: words.Reader) -> dict[str, Any]:
         "chip": chip_of(found, reader),
         "is_mine": found.assignee_id == reader.user_id,
         "is_open": found.status in lifecycle.OPEN_STATUSES,
+        "is_followed": reader.user_id in found.follower_ids,
         "snoozed": snoozed_line(found, reader),
     }
 

@@ -63,6 +63,7 @@ class TicketEvent:
     - reply_cancelled: the reply was called back before it left, and never counted
     - status_changed: `from`, `to`
     - ticket_merged: this ticket went into another one
+    - ticket_unmerged: that was taken back, and what it did to the ticket never counted
     - messages_moved_away, messages_moved_here: `messages`, each with `id`, `direction`, `at` (ISO 8601, when
       it was said) and `counts` (false for notes, automatic mail, and what no customer has got as an answer)
 
@@ -241,6 +242,7 @@ def _where_they_stand(events: Sequence[TicketEvent]) -> list[TicketEvent]:
 
     Each message that came is counted once.
     """
+    events = _without_merges_taken_back(events)
     cancelled = {event.message_id for event in events if event.kind == "reply_cancelled"}
     if cancelled:
         events = [each for each in events if each.kind != "reply_sent" or each.message_id not in cancelled]
@@ -271,6 +273,18 @@ def _where_they_stand(events: Sequence[TicketEvent]) -> list[TicketEvent]:
             kept.append(replace(event, data={**event.data, "messages": came}))
         elif event.message_id not in away or event.kind not in ("message_received", "reply_sent"):
             kept.append(event)
+    return kept
+
+
+def _without_merges_taken_back(events: Sequence[TicketEvent]) -> list[TicketEvent]:
+    """From being merged to being itself again, nothing happens to a ticket that its clocks know."""
+    kept: list[TicketEvent] = []
+    for event in events:
+        if event.kind != "ticket_unmerged":
+            kept.append(event)
+            continue
+        merged = max((at for at, one in enumerate(kept) if one.kind == "ticket_merged"), default=len(kept))
+        del kept[merged:]
     return kept
 
 

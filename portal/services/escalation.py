@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import or_, select
 
-from portal.errors import UserFault
+from portal.errors import Conflict, UserFault
 from portal.extensions import db
 from portal.models import BranchMembership, Escalation, EscalationTier, Ticket
 from portal.models.columns import now
@@ -47,22 +47,27 @@ def hand_back(escalation: Escalation, actor: User, note: str) -> None:
     with transaction(ticket, escalation):
         if escalation.ended_at is not None:
             raise UserFault("This escalation has ended already.")
-        _end(escalation, actor, how="handed_back", note=note.strip())
-        ticket.tier_level, ticket.assignee_id = escalation.from_level, None
-        events.record(
-            "escalation_handed_back",
-            ticket=ticket,
-            actor=actor,
-            data={"escalation": escalation.id, "to_level": escalation.from_level, "note": note.strip()},
-        )
-        snoozing.end(ticket, actor, "handed_back")
-        following.tell(
-            ticket,
-            f"{actor} handed #{ticket.number} {ticket.subject} back: {note.strip()}",
-            fact_key=f"followed-back-{escalation.id}",
-            but=[actor.id],
-        )
-        events.announce(ticket)
+        return_to_sender(escalation, ticket, actor, note=note.strip())
+
+
+def return_to_sender(escalation: Escalation, ticket: Ticket, actor: User, *, note: str) -> None:
+    """End the escalation; the ticket goes to the level it came from. Inside the caller's transaction."""
+    _end(escalation, actor, how="handed_back", note=note)
+    ticket.tier_level, ticket.assignee_id = escalation.from_level, None
+    events.record(
+        "escalation_handed_back",
+        ticket=ticket,
+        actor=actor,
+        data={"escalation": escalation.id, "to_level": escalation.from_level, "note": note},
+    )
+    snoozing.end(ticket, actor, "handed_back")
+    following.tell(
+        ticket,
+        f"{actor} handed #{ticket.number} {ticket.subject} back: {note}",
+        fact_key=f"followed-back-{escalation.id}",
+        but=[actor.id],
+    )
+    events.announce(ticket)
 
 
 @dataclass(frozen=True)
@@ -180,6 +185,22 @@ def end_all(ticket: Ticket, actor: User | None, *, how: str) -> None:
     """End every open escalation of the ticket, inside the caller's transaction."""
     for escalation in open_escalations(ticket.id):
         _end(escalation, actor, how=how)
+
+
+def reopen(ticket: Ticket, *, since: datetime, how: str) -> None:
+    """Take back the ending of what ended so since then, inside the caller's transaction."""
+    ended = select(Escalation).where(
+        Escalation.ticket_id == ticket.id, Escalation.ended_how == how, Escalation.ended_at >= since
+    )
+    for escalation in db.session.scalars(ended):
+        escalation.ended_at, escalation.ended_by_id, escalation.ended_how = None, None, ""
+
+
+def take_back(escalation: Escalation, ticket: Ticket, actor: User) -> None:
+    """Undo an escalation that nobody has taken up yet, inside the caller's transaction. Raises Conflict otherwise."""
+    if escalation.ended_at is not None or escalation.acknowledged_at is not None:
+        raise Conflict("The tier it went to has taken it up.")
+    return_to_sender(escalation, ticket, actor, note="Taken back")
 
 
 def open_escalations(ticket_id: int) -> list[Escalation]:

@@ -46,6 +46,7 @@ KINDS: Mapping[str, int] = {
     "messages_moved_away": 1,
     "messages_moved_here": 1,
     "ticket_merged": 1,
+    "ticket_unmerged": 1,
     "ticket_escalated": 1,
     "escalation_acknowledged": 1,
     "escalation_handed_back": 1,

@@ -4,7 +4,8 @@ A message takes its files and deliveries with it and keeps the decision that fir
 clocks is told by one fact in the ledger of each ticket: portal.rules.sla. Answers follow: portal.rules.threading.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from flask_appbuilder.security.sqla.models import User
@@ -15,10 +16,21 @@ from portal import access
 from portal.channels.email.html import html_to_text
 from portal.errors import Conflict, UserFault
 from portal.extensions import db
-from portal.models import Branch, InboxItem, Message, Ticket
+from portal.models import Branch, Event, InboxItem, Message, Ticket
 from portal.models.columns import now
 from portal.rules import lifecycle, subjects
-from portal.services import drafts, events, following, notifications, people, replies, sla, snoozing, tickets
+from portal.services import (
+    drafts,
+    escalation,
+    events,
+    following,
+    notifications,
+    people,
+    replies,
+    sla,
+    snoozing,
+    tickets,
+)
 from portal.services.replies import snippet_of
 from portal.services.transaction import transaction
 
@@ -93,6 +105,66 @@ def merge(merged: Sequence[Ticket], into: Ticket, actor: User) -> None:
         for ticket in merged:
             tickets.check_not_merged(ticket)
             _merge_one(ticket, into, actor)
+
+
+def before_merge(ticket: Ticket) -> dict[str, Any]:
+    """What `unmerge` will need to make the ticket what it is now: JSON-able. Reads only."""
+    earlier = select(Ticket.id).where(Ticket.merged_into_id == ticket.id)
+    return {
+        "status": ticket.status,
+        "resolved_at": ticket.resolved_at and ticket.resolved_at.isoformat(),
+        "closed_at": ticket.closed_at and ticket.closed_at.isoformat(),
+        "earlier": list(db.session.scalars(earlier.execution_options(is_unscoped=True))),
+        "at": now().isoformat(),
+    }
+
+
+def unmerge(ticket: Ticket, actor: User, before: Mapping[str, Any]) -> None:
+    """Make a merged ticket one of its own again, as `before_merge` saw it. Commits.
+
+    It gets back what it brought along and what still stands there; what came to the other ticket since stays. Raises
+    Conflict where it is no longer merged, NotFound or Forbidden where the person may not change both.
+    """
+    if ticket.merged_into_id is None:
+        raise Conflict(f"#{ticket.number} is not merged into another ticket any more.")
+    into = access.access_ticket(actor, ticket.merged_into_id, for_change=True)
+    since = datetime.fromisoformat(before["at"])
+    with transaction(*_in_order([ticket, into])):
+        if ticket.merged_into_id != into.id:
+            raise Conflict(f"Meanwhile #{ticket.number} has gone elsewhere. Nothing was changed.")
+        moved = _brought_by(ticket, into)
+        _place(moved, into, ticket, actor, how="unmerged")
+        db.session.execute(
+            update(Ticket)
+            .where(Ticket.id.in_(before["earlier"]))
+            .values(merged_into_id=ticket.id)
+            .execution_options(synchronize_session=False)
+        )
+        ticket.merged_into_id = None
+        tickets.change_status(ticket, before["status"], actor, rule="taken_back")
+        ticket.reopened_count -= before["status"] in lifecycle.OPEN_STATUSES
+        ticket.resolved_at = _moment(before["resolved_at"])
+        ticket.closed_at = _moment(before["closed_at"])
+        escalation.reopen(ticket, since=since, how="resolved")
+        told = [_told(message) for message in moved]
+        events.record(
+            "ticket_unmerged",
+            ticket=ticket,
+            actor=actor,
+            data={"ticket": into.id, "number": into.number, "message_count": len(moved)},
+        )
+        events.record(
+            "messages_moved_away",
+            ticket=into,
+            actor=actor,
+            data={"how": "unmerged", "ticket": ticket.id, "number": ticket.number, "messages": told},
+        )
+        _recount(ticket)
+        _recount(into)
+        _let_rest(into, since, actor)
+        sla.refresh_all([ticket, into])
+        events.announce(ticket)
+        events.announce(into)
 
 
 def way_back(message: Message) -> int | None:
@@ -228,6 +300,34 @@ def _merge_one(ticket: Ticket, into: Ticket, actor: User) -> None:
     events.announce(into)
 
 
+def _brought_by(ticket: Ticket, into: Ticket) -> list[Message]:
+    """What came into the other ticket with this one and has not been moved since, locked."""
+    found = select(Message).where(
+        Message.ticket_id == into.id,
+        Message.thread_evidence["moved_by_hand"][-1]["how"].astext == "merged",
+        Message.thread_evidence["moved_by_hand"][-1]["from"].as_integer() == ticket.number,
+    )
+    ordered = found.order_by(Message.created_at, Message.id).with_for_update(of=Message)
+    return list(db.session.scalars(ordered))
+
+
+def _let_rest(ticket: Ticket, since: datetime, actor: User) -> None:
+    """The status that a ticket had before a merge woke it, where nothing has changed it since."""
+    changed = (
+        select(Event.occurred_at, Event.data)
+        .where(Event.ticket_id == ticket.id, Event.kind == "status_changed")
+        .order_by(Event.occurred_at.desc(), Event.id.desc())
+        .limit(1)
+    )
+    last = db.session.execute(changed).one_or_none()
+    if last is not None and last.occurred_at >= since and last.data["rule"] == "message_moved_here":
+        tickets.change_status(ticket, last.data["from"], actor, rule="taken_back")
+
+
+def _moment(written: str | None) -> datetime | None:
+    return datetime.fromisoformat(written) if written else None
+
+
 def _place(
     moved: Sequence[Message], from_ticket: Ticket, to_ticket: Ticket, actor: User, *, how: str
 ) -> None:
@@ -242,7 +342,7 @@ def _place(
         message.ticket_id = to_ticket.id
         earlier = message.thread_evidence.get("moved_by_hand", [])
         message.thread_evidence = {**message.thread_evidence, "moved_by_hand": [*earlier, note]}
-        if how != "merged":
+        if how not in ("merged", "unmerged"):
             others = [each for each in message.moved_from_ticket_ids if each != from_ticket.id]
             message.moved_from_ticket_ids = [*others, from_ticket.id]
     item_ids = [message.inbox_item_id for message in moved if message.inbox_item_id is not None]

@@ -1,14 +1,15 @@
 """What agents say: replies to customers and notes to colleagues."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from flask import current_app
 from flask_appbuilder.security.sqla.models import User
-from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy import ColumnElement, Select, and_, select, update
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from portal import access
 from portal.channels.email.html import html_to_text, sanitise_reply
@@ -50,6 +51,7 @@ class Answer:
     Without `to` it goes to whoever wrote last, else to the customer. `about_message_id` is the message that it answers
     or passes on (default: the last one). `seen_message_id` is the newest one that its writer had before them. With
     `send_at` it waits until then. `is_from_draft`: it stood in the writer's draft, which is dropped with the commit.
+    `hold_seconds` is how long it can be taken back (default: as long as every answer).
     """
 
     html: str
@@ -63,6 +65,7 @@ class Answer:
     seen_message_id: int | None = None
     send_at: datetime | None = None
     is_from_draft: bool = False
+    hold_seconds: int | None = None
 
 
 def send_reply(ticket: Ticket, actor: User, html: str, **more: Any) -> Message:
@@ -90,7 +93,12 @@ def send(ticket: Ticket, actor: User, answer: Answer) -> Message:
         if answer.send_at is not None:
             _schedule(ticket, message, actor, answer)
         else:
-            outbox.owe(message, account, wait_seconds=current_app.config["SETTINGS"].undo_seconds)
+            undo_seconds = current_app.config["SETTINGS"].undo_seconds
+            outbox.owe(
+                message,
+                account,
+                wait_seconds=undo_seconds if answer.hold_seconds is None else answer.hold_seconds,
+            )
             note_sent(ticket, message, actor, template=template, then_status=answer.then_status)
     return message
 
@@ -313,20 +321,34 @@ def _check_answerable(ticket: Ticket, actor: User, seen_message_id: int | None) 
 
 def last_said(ticket_id: int, but: int | None = None) -> Message | None:
     """The newest message that has been said to or by the customer, the customer's own first; never the one `but`."""
-    found = (
+    found = _said_in([ticket_id]).where(Message.id.is_distinct_from(but)).limit(1)
+    return db.session.scalar(found)
+
+
+def last_said_of(ticket_ids: Collection[int]) -> dict[int, Message]:
+    """The same for many tickets at once, by ticket; those in which nothing was said are left out. One statement."""
+    found = _said_in(ticket_ids).ext(distinct_on(Message.ticket_id))
+    return {message.ticket_id: message for message in db.session.scalars(found)}
+
+
+def _said_in(ticket_ids: Collection[int]) -> Select[Message]:
+    """What can be answered in these tickets, the customer's own and the newest first in each."""
+    return (
         select(Message)
         .where(
-            Message.ticket_id == ticket_id,
-            Message.id.is_distinct_from(but),
+            Message.ticket_id.in_(ticket_ids),
             Message.direction != "note",
             Message.message_id_header != "",
             ~Message.is_bounce,
             Message.delivery_state.not_in(_UNSENT),
         )
-        .order_by((Message.direction == "in").desc(), Message.created_at.desc(), Message.id.desc())
-        .limit(1)
+        .order_by(
+            Message.ticket_id,
+            (Message.direction == "in").desc(),
+            Message.created_at.desc(),
+            Message.id.desc(),
+        )
     )
-    return db.session.scalar(found)
 
 
 def _outgoing(
@@ -381,14 +403,20 @@ def _recipients(addresses: Iterable[str]) -> list[dict[str, str]]:
     return list(people_.values())
 
 
-def default_recipients(ticket: Ticket, parent: Message | None) -> list[dict[str, str]]:
-    """Where an answer goes when nobody says otherwise: to whoever wrote last. Raises UserFault when nobody is known."""
+def default_recipients(
+    ticket: Ticket, parent: Message | None, address: str | None = None
+) -> list[dict[str, str]]:
+    """Where an answer goes when nobody says otherwise: to whoever wrote last. Raises UserFault when nobody is known.
+
+    `address` is the customer's, for callers that ask for many; read here otherwise.
+    """
     if parent is not None and parent.direction == "in":
         answer_to = parent.reply_to or [{"name": parent.from_name, "address": parent.from_address}]
         usable = [person for person in answer_to if "@" in person["address"]]
         if usable:
             return usable
-    address = people.address_of(ticket.customer)
+    if address is None:
+        address = people.address_of(ticket.customer)
     if not address:
         raise UserFault("No e-mail address of this customer is known. Enter one to send the answer to.")
     return [{"name": ticket.customer.name, "address": address}]

@@ -31,6 +31,7 @@ CLOCK_EVENTS = (
     "messages_moved_away",
     "messages_moved_here",
     "ticket_merged",
+    "ticket_unmerged",
 )
 
 

@@ -70,17 +70,19 @@ def access_template(template_id: int, user: User, ticket: Ticket | None = None) 
     return template
 
 
-def filled_body(template: ReplyTemplate, ticket: Ticket, user: User) -> templating.Filled:
-    """The template's text with this ticket's values; what is unfilled is marked and named. Reads only."""
-    return templating.fill(template.body_html, values_of(ticket, user))
-
-
 @dataclass(frozen=True)
 class Addresses:
     """Where the customer and the branch of a ticket are written to."""
 
     customer: str
     branch: str
+
+
+def filled_body(
+    template: ReplyTemplate, ticket: Ticket, user: User, addresses: Addresses | None = None
+) -> templating.Filled:
+    """The template's text with this ticket's values; what is unfilled is marked and named. Reads only."""
+    return templating.fill(template.body_html, values_of(ticket, user, addresses))
 
 
 def values_of(ticket: Ticket, user: User | None, addresses: Addresses | None = None) -> dict[str, str | None]:

@@ -143,11 +143,17 @@ def set_priority(ticket: Ticket, priority: str, actor: User | None) -> None:
     if priority == ticket.priority:
         return
     with transaction(ticket):
-        before, ticket.priority = ticket.priority, priority
-        ticket.policy_id = sla.policy_for(ticket, ticket.branch)
-        events.record("priority_changed", ticket=ticket, actor=actor, data={"from": before, "to": priority})
-        sla.refresh(ticket)
-        events.announce(ticket)
+        check_not_merged(ticket)
+        change_priority(ticket, priority, actor)
+
+
+def change_priority(ticket: Ticket, priority: str, actor: User | None) -> None:
+    """Set the priority with its policy, event and clocks, inside the caller's transaction."""
+    before, ticket.priority = ticket.priority, priority
+    ticket.policy_id = sla.policy_for(ticket, ticket.branch)
+    events.record("priority_changed", ticket=ticket, actor=actor, data={"from": before, "to": priority})
+    sla.refresh(ticket)
+    events.announce(ticket)
 
 
 def set_type(ticket: Ticket, ticket_type: str, actor: User | None) -> None:
@@ -157,6 +163,7 @@ def set_type(ticket: Ticket, ticket_type: str, actor: User | None) -> None:
     if ticket_type == ticket.type:
         return
     with transaction(ticket):
+        check_not_merged(ticket)
         before, ticket.type = ticket.type, ticket_type
         events.record("type_changed", ticket=ticket, actor=actor, data={"from": before, "to": ticket_type})
         events.announce(ticket)
@@ -164,14 +171,26 @@ def set_type(ticket: Ticket, ticket_type: str, actor: User | None) -> None:
 
 def set_tags(ticket: Ticket, names: Iterable[str], actor: User | None) -> None:
     """Give the ticket exactly these tags; unknown ones are made. Commits."""
-    before = sorted(tag.name for tag in ticket.tags)
-    wanted = sorted({" ".join(name.split()).lower()[:LONGEST_TAG] for name in names} - {""})
-    if before == wanted:
+    wanted = sorted(set(tag_names(names)))
+    if sorted(tag.name for tag in ticket.tags) == wanted:
         return
     with transaction(ticket):
-        ticket.tags = tags_named(wanted)
-        events.record("tags_changed", ticket=ticket, actor=actor, data={"from": before, "to": wanted})
-        events.announce(ticket)
+        check_not_merged(ticket)
+        change_tags(ticket, wanted, actor)
+
+
+def change_tags(ticket: Ticket, names: Iterable[str], actor: User | None) -> None:
+    """Give the ticket the tags with these names, with its event, inside the caller's transaction."""
+    before, wanted = sorted(tag.name for tag in ticket.tags), sorted(names)
+    ticket.tags = tags_named(wanted)
+    events.record("tags_changed", ticket=ticket, actor=actor, data={"from": before, "to": wanted})
+    events.announce(ticket)
+
+
+def tag_names(typed: Iterable[str]) -> list[str]:
+    """What people type as tags, as tags are named: in small letters, with single spaces, none of them empty."""
+    names = (" ".join(name.split()).lower()[:LONGEST_TAG] for name in typed)
+    return [name for name in names if name]
 
 
 def tags_named(names: Iterable[str]) -> list[Tag]:
@@ -198,22 +217,27 @@ def move_to_branch(ticket: Ticket, branch: Branch, actor: User | None) -> None:
         raise UserFault(f"{branch} takes no tickets at present. Choose another branch.")
     with transaction(ticket):
         check_not_merged(ticket)
-        before, before_name = ticket.branch_id, ticket.branch.name
-        escalation.end_all(ticket, actor, how="handed_back")
-        # The branch that loses the ticket hears of it as well.
-        events.announce(ticket)
-        ticket.branch_id, ticket.branch = branch.id, branch
-        ticket.tier_level, ticket.assignee_id, ticket.assignee = 1, None, None
-        ticket.policy_id = sla.policy_for(ticket, branch)
-        events.record(
-            "branch_changed",
-            ticket=ticket,
-            actor=actor,
-            data={"from": before, "to": branch.id, "from_name": before_name, "to_name": branch.name},
-        )
-        snoozing.end(ticket, actor, "moved")
-        sla.refresh(ticket)
-        events.announce(ticket)
+        change_branch(ticket, branch, actor)
+
+
+def change_branch(ticket: Ticket, branch: Branch, actor: User | None) -> None:
+    """Hand the ticket over with its event and clocks, inside the caller's transaction."""
+    before, before_name = ticket.branch_id, ticket.branch.name
+    escalation.end_all(ticket, actor, how="handed_back")
+    # The branch that loses the ticket hears of it as well.
+    events.announce(ticket)
+    ticket.branch_id, ticket.branch = branch.id, branch
+    ticket.tier_level, ticket.assignee_id, ticket.assignee = 1, None, None
+    ticket.policy_id = sla.policy_for(ticket, branch)
+    events.record(
+        "branch_changed",
+        ticket=ticket,
+        actor=actor,
+        data={"from": before, "to": branch.id, "from_name": before_name, "to_name": branch.name},
+    )
+    snoozing.end(ticket, actor, "moved")
+    sla.refresh(ticket)
+    events.announce(ticket)
 
 
 def mark_viewed(ticket: Ticket, actor: User) -> None:

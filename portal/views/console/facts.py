@@ -111,6 +111,8 @@ def _status(fact: Fact, reader: Reader) -> str:
     name = lifecycle.label(str(fact.data.get("to", "")))
     if fact.data.get("rule") == "message_moved_here":
         return f"Now {name.lower()}, because of the message"
+    if fact.data.get("rule") == "taken_back":
+        return f"Back to {name}, taken back by {_who(fact, reader)}"
     if fact.data.get("rule") == "answered":
         return f"Now {name.lower()}"
     if fact.actor_kind == "customer":
@@ -155,6 +157,8 @@ def _moved(fact: Fact, reader: Reader) -> str:
 
 def _moved_away(fact: Fact, reader: Reader) -> str:
     """Message moved to #10482 by you; 3 messages split off as #10482 by Ann."""
+    if fact.data["how"] == "unmerged":
+        return f"#{fact.data['number']} is a ticket of its own again, taken back by {_who(fact, reader)}"
     way = "split off as" if fact.data["how"] == "split_off" else "moved to"
     return f"{_messages(fact)} {way} #{fact.data['number']} by {_who(fact, reader)}"
 
@@ -232,7 +236,9 @@ def _tone(fact: Fact) -> str:
     return "warn" if fact.kind in ("sla_warned", "ticket_escalated") else ""
 
 
-_OF_TWO_TICKETS = frozenset({"messages_moved_away", "messages_moved_here", "ticket_merged"})
+_OF_TWO_TICKETS = frozenset(
+    {"messages_moved_away", "messages_moved_here", "ticket_merged", "ticket_unmerged"}
+)
 _SENTENCES: dict[str, Callable[[Fact, Reader], str]] = {
     "ticket_picked_up": _said("Picked up"),
     "ticket_assigned": _assigned,
@@ -249,6 +255,9 @@ _SENTENCES: dict[str, Callable[[Fact, Reader], str]] = {
     "messages_moved_away": _moved_away,
     "messages_moved_here": _moved_here,
     "ticket_merged": lambda fact, reader: f"Merged into #{fact.data['number']} by {_who(fact, reader)}",
+    "ticket_unmerged": lambda fact, reader: (
+        f"No longer part of #{fact.data['number']}, taken back by {_who(fact, reader)}"
+    ),
     "ticket_escalated": _escalated,
     "escalation_acknowledged": _said("Escalation acknowledged"),
     "escalation_handed_back": _said("Handed back to the tier below"),

@@ -328,7 +328,8 @@ def _uncapitalised(sentence: str) -> str:
 def moved(message: Message, reader: Reader) -> str:
     """Who brought the message here from another ticket; "" when nobody did."""
     notes = (message.thread_evidence or {}).get("moved_by_hand") or []
-    if not notes:
+    # Back where it was before a merge, it is here for the reason for which it came.
+    if not notes or notes[-1]["how"] == "unmerged":
         return ""
     last = notes[-1]
     when = reader.moment(datetime.fromisoformat(last["at"]))
@@ -340,7 +341,7 @@ def moved(message: Message, reader: Reader) -> str:
 
 def _back_number(ticket: Ticket, message: Message) -> int:
     notes = (message.thread_evidence or {}).get("moved_by_hand") or []
-    if not notes or notes[-1]["how"] == "merged" or notes[-1]["from"] == ticket.number:
+    if not notes or notes[-1]["how"] in ("merged", "unmerged") or notes[-1]["from"] == ticket.number:
         return 0
     return int(notes[-1]["from"])
 

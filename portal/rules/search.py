@@ -18,6 +18,7 @@ OPERATORS = (
     "assignee",
     "priority",
     "type",
+    "severity",
     "status",
     "has",
 )

@@ -40,6 +40,7 @@ KINDS: Mapping[str, int] = {
     "ticket_unfollowed": 1,
     "priority_changed": 1,
     "type_changed": 1,
+    "severity_changed": 1,
     "tags_changed": 1,
     "branch_changed": 1,
     "customer_changed": 1,

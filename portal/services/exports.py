@@ -92,6 +92,7 @@ def _columns(
         _in_words(Ticket.status, lifecycle.LABELS).label("Status"),
         func.initcap(Ticket.priority).label("Priority"),
         func.replace(Ticket.type, "_", " ").label("Type"),
+        func.nullif(Ticket.severity, "none").label("Severity"),
         _safe(branch.name).label("Branch"),
         Ticket.tier_level.label("Tier"),
         _safe(assignee.first_name + " " + assignee.last_name).label("Assignee"),

@@ -14,7 +14,7 @@ from portal.extensions import db
 from portal.models import Branch, Customer, SlaPolicy, Tag, Ticket
 from portal.models.branch import PRIORITIES
 from portal.models.columns import now
-from portal.models.ticket import DUE_ORDER, TICKET_TYPES
+from portal.models.ticket import DUE_ORDER
 from portal.rules import lifecycle
 from portal.services import assignment, escalation, events, following, sla, snoozing
 from portal.services.transaction import transaction
@@ -154,19 +154,6 @@ def change_priority(ticket: Ticket, priority: str, actor: User | None) -> None:
     events.record("priority_changed", ticket=ticket, actor=actor, data={"from": before, "to": priority})
     sla.refresh(ticket)
     events.announce(ticket)
-
-
-def set_type(ticket: Ticket, ticket_type: str, actor: User | None) -> None:
-    """Say what kind of matter it is. Commits."""
-    if ticket_type not in TICKET_TYPES:
-        raise UserFault(f"There is no ticket type {ticket_type!r}.")
-    if ticket_type == ticket.type:
-        return
-    with transaction(ticket):
-        check_not_merged(ticket)
-        before, ticket.type = ticket.type, ticket_type
-        events.record("type_changed", ticket=ticket, actor=actor, data={"from": before, "to": ticket_type})
-        events.announce(ticket)
 
 
 def set_tags(ticket: Ticket, names: Iterable[str], actor: User | None) -> None:

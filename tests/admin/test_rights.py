@@ -27,6 +27,7 @@ RIGHTS = {
     "Templates": {"Auditor": "read", "Lead": "read add edit", "Agent": "read"},
     "Tickets": {"Auditor": "read", "Lead": "read", "Agent": "read"},
     "Tiers": {"Auditor": "read"},
+    "Triage": {"Auditor": "read"},
 }
 ROLES = ("Admin", "Auditor", "Lead", "Agent")
 PAGES = {

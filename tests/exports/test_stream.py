@@ -50,6 +50,7 @@ def test_every_column_says_what_the_queue_says(make: Factory) -> None:
         "Status": "Waiting on customer",
         "Priority": "High",
         "Type": "feature request",
+        "Severity": "",
         "Branch": "Leeds",
         "Tier": "2",
         "Assignee": "Tom Tom",

@@ -14,6 +14,7 @@ from portal.views.admin.routing_rules import RoutingRuleApi, RoutingRuleView
 from portal.views.admin.tags import TagApi, TagView
 from portal.views.admin.templates import TemplateApi, TemplateView
 from portal.views.admin.tickets import TicketApi
+from portal.views.admin.triage import TriageView
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ SECTIONS = (
     Section("People", "users", (PeopleView, MembersView, RoleView, ApiKeyView, CustomerView, IdentityView)),
     Section("Places", "building", (BranchView, TierView, CalendarView)),
     Section("Mail", "mail", (AccountView, TemplateView, TagView)),
-    Section("Rules", "route", (RoutingRuleView, PolicyView)),
+    Section("Rules", "route", (RoutingRuleView, PolicyView, TriageView)),
     Section("Ledgers", "book-open", (EventView, InboxView, OutboxView, DeliveryView, AuditView)),
 )
 # The page of people is FAB's user page, which the security manager registers.

@@ -26,6 +26,7 @@ from portal.models import (
     SlaPolicy,
     Tag,
     Ticket,
+    TriageCriterion,
 )
 from portal.models.template import reply_template_branch
 
@@ -99,5 +100,6 @@ _LIMITS: dict[type, Callable[[frozenset[int]], ColumnElement[bool]]] = {
     SlaPolicy: lambda ids: or_(SlaPolicy.branch_id.is_(None), SlaPolicy.branch_id.in_(ids)),
     Tag: lambda _ids: true(),
     Ticket: Ticket.branch_id.in_,
+    TriageCriterion: lambda _ids: true(),
     User: _people,
 }

@@ -11,6 +11,7 @@ FACTS = [
     "status",
     "priority",
     "type",
+    "severity",
     "tier_level",
     "channel_kind",
     "created_at",

@@ -16,10 +16,11 @@ def console_blueprint() -> Blueprint:
         queue,
         snoozing,
         ticket,
+        triage,
     )
     from portal.views.console.blueprint import blueprint
 
-    assert all((actions, composer, customers, files, live, moving, personal, queue, snoozing, ticket)), (
-        "importing them registers their pages"
-    )
+    assert all(
+        (actions, composer, customers, files, live, moving, personal, queue, snoozing, ticket, triage)
+    ), "importing them registers their pages"
     return blueprint

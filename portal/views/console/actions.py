@@ -9,7 +9,7 @@ from portal.errors import NotFound, UserFault
 from portal.errors_pages import wants_partial
 from portal.extensions import db
 from portal.models import Branch, Escalation, Ticket, User
-from portal.services import assignment, escalation, following, people, tickets
+from portal.services import assignment, escalation, following, people, tickets, triage
 from portal.views.console.blueprint import ID, blueprint, person
 from portal.views.console.filters import LARGEST_SMALL_ID
 from portal.views.console.timeline import sender_of
@@ -57,8 +57,14 @@ def set_priority(number: int) -> Any:
 
 @blueprint.post(f"/tickets/<{ID}:number>/type")
 def set_type(number: int) -> Any:
-    tickets.set_type(_ticket(number), request.form.get("type", ""), person())
+    triage.judge(_ticket(number), person(), ticket_type=request.form.get("type", ""))
     return _done(number, "The type is changed.")
+
+
+@blueprint.post(f"/tickets/<{ID}:number>/severity")
+def set_severity(number: int) -> Any:
+    triage.judge(_ticket(number), person(), severity=request.form.get("severity", ""))
+    return _done(number, "The severity is changed.")
 
 
 @blueprint.post(f"/tickets/<{ID}:number>/follow")

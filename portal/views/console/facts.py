@@ -250,6 +250,7 @@ _SENTENCES: dict[str, Callable[[Fact, Reader], str]] = {
     "ticket_snoozed": _snoozed,
     "ticket_woken": _woken,
     "type_changed": _changed("Type", words.TYPES),
+    "severity_changed": _changed("Severity", words.SEVERITIES),
     "tags_changed": _tags,
     "branch_changed": _moved,
     "messages_moved_away": _moved_away,

@@ -19,7 +19,7 @@ from portal.models import Tag, Ticket, User
 from portal.models.branch import PRIORITIES
 from portal.models.columns import now
 from portal.models.customer import CHANNEL_KINDS
-from portal.models.ticket import TICKET_TYPES, ticket_tag
+from portal.models.ticket import SEVERITIES, TICKET_TYPES, ticket_tag
 from portal.rules.lifecycle import OPEN_STATUSES, STATUSES
 from portal.views.console import paging, search
 
@@ -98,7 +98,7 @@ EVERYTHING = View(
 
 @dataclass(frozen=True)
 class TicketFilter:
-    """What narrows a list; an empty value does not. Several statuses, priorities or types mean any of them.
+    """What narrows a list; an empty value does not. Several statuses, priorities, types or severities mean any of them.
 
     `assignee` is a user's id, "me" or "none"; `customer` and `branch` are ids; `tag` a tag's name. The days are those
     of `zone`, first and last included; `opened` by the moment a ticket was opened, `answered` by its first answer.
@@ -111,6 +111,7 @@ class TicketFilter:
     assignee: str = ""
     priority: tuple[str, ...] = ()
     type: tuple[str, ...] = ()
+    severity: tuple[str, ...] = ()
     channel: tuple[str, ...] = ()
     tag: str = ""
     customer: int | None = None
@@ -166,6 +167,7 @@ def filter_from(args: Mapping[str, str]) -> TicketFilter:
         assignee=reader.assignee(),
         priority=reader.words("priority", PRIORITIES),
         type=reader.words("type", TICKET_TYPES),
+        severity=reader.words("severity", SEVERITIES),
         channel=reader.words("channel", CHANNEL_KINDS),
         tag=reader.text("tag", MOST_TAG_LETTERS).lower(),
         customer=reader.number("customer", LARGEST_ID),
@@ -266,6 +268,7 @@ def _conditions(wanted: TicketFilter, user: User) -> list[ColumnElement[bool]]:
         _of_assignee(wanted.assignee, user),
         Ticket.priority.in_(wanted.priority) if wanted.priority else None,
         Ticket.type.in_(wanted.type) if wanted.type else None,
+        Ticket.severity.in_(wanted.severity) if wanted.severity else None,
         Ticket.channel_kind.in_(wanted.channel) if wanted.channel else None,
         _tagged(wanted.tag) if wanted.tag else None,
         Ticket.customer_id == wanted.customer if wanted.customer else None,

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from portal import access
 from portal.errors import UserFault
 from portal.models.branch import PRIORITIES
-from portal.models.ticket import TICKET_TYPES
+from portal.models.ticket import SEVERITIES, TICKET_TYPES
 from portal.rules import lifecycle
 from portal.services import saved_views
 from portal.views.console import lists, presence, search, words
@@ -205,6 +205,7 @@ def _filter_form(wanted: TicketFilter) -> dict[str, Any]:
             "status": lifecycle.LABELS,
             "priority": {name: words.PRIORITIES[name] for name in reversed(PRIORITIES)},
             "type": {name: words.TYPES[name] for name in TICKET_TYPES},
+            "severity": {name: words.SEVERITIES[name] for name in reversed(SEVERITIES)},
             "sla": {name: words.SLA_STATES[name] for name in SLA_STATES},
         },
         "narrowings": _narrowings(wanted, {branch.id: branch.name for branch in branches}),
@@ -222,6 +223,8 @@ def _narrowings(wanted: TicketFilter, branches: dict[int, str]) -> list[Narrowin
         "assignee": wanted.assignee and assignees.get(wanted.assignee, "Assigned to one person"),
         "priority": ", ".join(words.PRIORITIES[priority] for priority in wanted.priority),
         "type": ", ".join(words.TYPES[kind] for kind in wanted.type),
+        "severity": wanted.severity
+        and "Severity " + " or ".join(words.SEVERITIES[name].lower() for name in wanted.severity),
         "channel": ", ".join(words.CHANNELS[kind] for kind in wanted.channel),
         "tag": wanted.tag and f"Tag {wanted.tag}",
         "customer": wanted.customer and "One customer",

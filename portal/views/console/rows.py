@@ -57,6 +57,7 @@ class Row:
     activity_exactly: str
     present: tuple[Present, ...]
     snoozed: str = ""
+    severity: str = ""
 
     @property
     def mark(self) -> str:
@@ -154,5 +155,6 @@ def _row(
         activity=reader.moment(ticket.last_activity_at),
         activity_exactly=reader.exactly(ticket.last_activity_at),
         snoozed=f"until {reader.moment(ticket.snoozed_until)}" if ticket.snoozed_until else "",
+        severity=words.SEVERITIES[ticket.severity] if ticket.severity in ("major", "critical") else "",
         present=tuple(person for person in present if person.user_id != reader.user_id),
     )

@@ -184,6 +184,8 @@ def _is(term: Term, user: User, _zone: str) -> ColumnElement[bool]:
         "unread": Ticket.unread_since.is_not(None),
         "escalated": Ticket.tier_level > 1,
         "waiting": Ticket.status == "pending",
+        "snoozed": Ticket.snoozed_until.is_not(None),
+        "followed": Ticket.follower_ids.contains([user.id]),
     }
     return states[wanted] if wanted in states else Ticket.status == wanted if wanted in STATUSES else false()
 
@@ -242,6 +244,7 @@ _OPERATORS: dict[str, Callable[[Term, User, str], ColumnElement[bool]]] = {
     "assignee": _assignee,
     "priority": _word_of(Ticket.priority),
     "type": _word_of(Ticket.type),
+    "severity": _word_of(Ticket.severity),
     "status": _word_of(Ticket.status),
     "has": _has,
 }

@@ -40,7 +40,7 @@ def ask_snooze(number: int) -> str:
             preset.label,
             reader.moment(preset.at),
             _written(preset.at),
-            rules.is_due_before(ticket.next_due_at, preset.at),
+            _runs_out_before(ticket, preset.at, reader),
         )
         for preset in rules.presets(reader.at, reader.zone)
     ]
@@ -75,9 +75,10 @@ def snoozed_says(ticket: Ticket, reader: Reader) -> str:
     """What has been done, and what is due before it is undone by itself."""
     assert ticket.snoozed_until is not None, "it has just been snoozed"
     says = f"Snoozed until {reader.moment(ticket.snoozed_until)}, or until the customer writes."
-    if rules.is_due_before(ticket.next_due_at, ticket.snoozed_until):
+    if _runs_out_before(ticket, ticket.snoozed_until, reader):
+        assert ticket.next_due_at is not None, "what runs out has a time"
         label = CLOCK_LABELS[ticket.next_due_kind or ""]
-        says += f" {label} {_due(ticket, reader)} before that."
+        says += f" {label} is due {reader.moment(ticket.next_due_at)}, before that."
     return says
 
 
@@ -110,6 +111,7 @@ def _written(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%M}"
 
 
-def _due(ticket: Ticket, reader: Reader) -> str:
-    assert ticket.next_due_at is not None, "what is due has a time"
-    return "is late" if ticket.next_due_at <= reader.at else f"is due {reader.moment(ticket.next_due_at)},"
+def _runs_out_before(ticket: Ticket, until: datetime, reader: Reader) -> bool:
+    """Whether it becomes late while nobody sees it; what is late already is said once."""
+    is_late = ticket.next_due_at is not None and ticket.next_due_at <= reader.at
+    return not is_late and rules.is_due_before(ticket.next_due_at, until)

@@ -156,6 +156,7 @@ def page_of(
         "words": words,
         "lifecycle": lifecycle,
         "priorities": {name: words.PRIORITIES[name] for name in PRIORITIES},
+        "severities": words.SEVERITIES,
         "types": {name: words.TYPES[name] for name in TICKET_TYPES},
     }
     if has_composer:

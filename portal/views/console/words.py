@@ -18,6 +18,7 @@ TYPES = {
     "improvement": "Improvement",
     "feature_request": "Feature request",
 }
+SEVERITIES = {"none": "Not set", "minor": "Minor", "major": "Major", "critical": "Critical"}
 CHANNELS = {
     "email": "E-mail",
     "web_form": "Web form",

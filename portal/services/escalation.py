@@ -138,7 +138,7 @@ def perform(
     )
     db.session.add(escalation)
     # Whoever hands it up stays in the picture, and so does whoever had it.
-    following.keep(ticket, notifications.people(actor.id if actor else None, ticket.assignee_id))
+    following.keep(ticket, [ticket.assignee_id, actor.id if actor else None])
     ticket.tier_level, ticket.assignee_id = decision.to_level, None
     events.record(
         "ticket_escalated",

@@ -35,16 +35,17 @@ def unfollow(ticket: Ticket, actor: User) -> None:
         events.record("ticket_unfollowed", ticket=ticket, actor=actor)
 
 
-def keep(ticket: Ticket, user_ids: Iterable[int]) -> None:
+def keep(ticket: Ticket, user_ids: Iterable[int | None]) -> None:
     """Let these people follow the ticket as well, inside the caller's transaction; the event is the caller's."""
+    more = [user_id for user_id in user_ids if user_id is not None]
     # A new list: a column does not see what is done to the one it holds.
-    ticket.follower_ids = list(dict.fromkeys([*ticket.follower_ids, *user_ids]))[:MOST_FOLLOWERS]
+    ticket.follower_ids = list(dict.fromkeys([*ticket.follower_ids, *more]))[:MOST_FOLLOWERS]
 
 
 def take_along(ticket: Ticket, into: Ticket) -> None:
     """Those who followed a merged ticket follow the one it went into. Does not commit."""
+    # They stay with the merged one too, for the day on which the merge is taken back.
     keep(into, ticket.follower_ids)
-    ticket.follower_ids = []
 
 
 def tell(ticket: Ticket, text: str, *, fact_key: str, but: Iterable[int | None] = ()) -> None:

@@ -13,7 +13,7 @@ from portal.extensions import db
 from portal.models import Branch, Clock, Event, Message, OutboxItem, Ticket, User
 from portal.models.columns import now
 from portal.rules import bulk as rules
-from portal.services import assignment, bulk, escalation, events, moving, replies, sla, tickets
+from portal.services import assignment, bulk, escalation, events, moving, replies, sla, tickets, triage
 from tests.factory import Factory
 
 
@@ -327,7 +327,7 @@ def test_a_merged_ticket_keeps_its_priority_type_and_tags(make: Factory, branch:
     moving.merge([gone], into, ann)
     for change in (
         lambda: tickets.set_priority(gone, "urgent", ann),
-        lambda: tickets.set_type(gone, "bug", ann),
+        lambda: triage.judge(gone, ann, ticket_type="bug", severity="major"),
         lambda: tickets.set_tags(gone, ["vip"], ann),
     ):
         with pytest.raises(UserFault, match="was merged into"):

@@ -1,5 +1,7 @@
 """Whose ticket it is."""
 
+from collections.abc import Collection
+
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import select
 
@@ -63,6 +65,26 @@ def may_work_in(user: User, branch_id: int) -> bool:
     return bool(user.is_active) and (
         db.session.scalar(found) is not None or any(role.name == "Admin" for role in user.roles)
     )
+
+
+def colleague(user_id: int) -> tuple[User, frozenset[int] | None] | None:
+    """Someone who can have tickets, with the ids of the branches they work in (None: every one). Reads only."""
+    user = db.session.get(User, user_id)
+    if user is None or not user.is_active:
+        return None
+    if any(role.name == "Admin" for role in user.roles):
+        return user, None
+    places = select(BranchMembership.branch_id).where(BranchMembership.user_id == user_id)
+    return user, frozenset(db.session.scalars(places))
+
+
+def members_of_branches(branch_ids: Collection[int]) -> list[User]:
+    """The active members of any of these branches, by name."""
+    is_member = select(BranchMembership.id).where(
+        BranchMembership.user_id == User.id, BranchMembership.branch_id.in_(branch_ids)
+    )
+    found = select(User).where(User.active, is_member.exists()).order_by(User.first_name, User.last_name)
+    return list(db.session.scalars(found))
 
 
 def members_of(branch_id: int) -> list[tuple[User, int]]:

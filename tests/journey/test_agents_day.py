@@ -137,6 +137,23 @@ def test_an_agents_day(installation: Installation, open_page: Callable[..., Any]
     expect(ann.get_by_text(f"#{twin} is part of this ticket now")).to_be_visible()
     expect(ann.locator("[data-thread]")).to_contain_text("The lid is loose, as I wrote.")
 
+    # Three tickets in one go, by keys alone; what will change is shown first, and all of it can be taken back.
+    ann.goto(f"{installation.base_url}/queue?view=branch&sort=newest")
+    expect(ann.locator("a.row").nth(3)).to_be_visible()
+    for key in ("j", "x", "j", "j", "Shift+X"):
+        ann.keyboard.press(key)
+    expect(ann.locator("[data-count]")).to_have_text("3 selected")
+    chosen = [box.input_value() for box in ann.locator(".row-pick input:checked").all()]
+    ann.locator(".bulk-bar").get_by_role("button", name="Tags").click()
+    ann.get_by_label("Add tags").fill("loose-lid")
+    ann.get_by_role("button", name="Change 3 tickets").click()
+    for each in chosen:
+        expect(ann.locator(f"#row-{each}")).to_contain_text("loose-lid")
+    expect(ann.locator("[data-count]")).to_have_text("")
+    ann.locator(".toast").get_by_role("button", name="Undo").click()
+    for each in chosen:
+        expect(ann.locator(f"#row-{each}")).not_to_contain_text("loose-lid")
+
     # What was said is found again, marked, and the search is kept as a view.
     ann.keyboard.press("/")
     ann.keyboard.type('"lid is loose"')

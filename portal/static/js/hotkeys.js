@@ -56,6 +56,7 @@ function listKeys() {
   const list = document.createElement("dl");
   list.className = "facts dialog-body";
   const rows = document.querySelector("[data-rows]") ? [["j", "Next ticket"], ["k", "Ticket before"], ["o", "Open it"]] : [];
+  if (document.querySelector(".row-pick")) rows.push(["x", "Select it"]);
   const keys = [...document.querySelectorAll("[data-key]")].map((element) => [
     element.dataset.key,
     element.dataset.keyLabel || element.getAttribute("aria-label") || element.textContent.trim(),

@@ -1,26 +1,29 @@
 """The agent's desk: what waits, what was said, what matters about it."""
 
+from importlib import import_module
+
 from flask import Blueprint
+
+PAGES = (
+    "actions",
+    "bulk",
+    "composer",
+    "customers",
+    "files",
+    "live",
+    "moving",
+    "personal",
+    "queue",
+    "snoozing",
+    "ticket",
+    "triage",
+)
 
 
 def console_blueprint() -> Blueprint:
-    """The blueprint with every page of the desk registered."""
-    from portal.views.console import (
-        actions,
-        composer,
-        customers,
-        files,
-        live,
-        moving,
-        personal,
-        queue,
-        snoozing,
-        ticket,
-        triage,
-    )
+    """The blueprint with every page of the desk registered, which importing them does."""
+    for name in PAGES:
+        import_module(f"{__name__}.{name}")
     from portal.views.console.blueprint import blueprint
 
-    assert all(
-        (actions, composer, customers, files, live, moving, personal, queue, snoozing, ticket, triage)
-    ), "importing them registers their pages"
     return blueprint

@@ -12,12 +12,14 @@ from portal.errors import UserFault
 from portal.models.branch import PRIORITIES
 from portal.models.ticket import SEVERITIES, TICKET_TYPES
 from portal.rules import lifecycle
+from portal.rules.bulk import MOST_TICKETS
 from portal.services import saved_views
-from portal.views.console import lists, presence, search, words
+from portal.views.console import bulk, lists, presence, search, words
 from portal.views.console.blueprint import blueprint
 from portal.views.console.filters import EVERYTHING, SLA_STATES, VIEWS, TicketFilter, filter_from
 from portal.views.console.paging import ORDERS
 from portal.views.console.rows import rows_of
+from portal.views.console.side import may_change
 
 SEARCH_VIEWS = (EVERYTHING.name,)
 
@@ -60,7 +62,13 @@ def queue() -> Any:
         if len(found.tickets) == 1 and found.tickets[0].number == number:
             return redirect(url_for("console.ticket", number=number))
     return render_template(
-        "console/queue.html", fault="", **_left(wanted), **list_context(wanted), **_filter_form(wanted)
+        "console/queue.html",
+        fault="",
+        bulk_kinds=bulk.KINDS.values(),
+        most_picked=MOST_TICKETS,
+        **_left(wanted),
+        **list_context(wanted),
+        **_filter_form(wanted),
     )
 
 
@@ -119,6 +127,8 @@ def list_context(wanted: TicketFilter) -> dict[str, Any]:
             found=search.snippets_of(wanted.text, [ticket.id for ticket in page.tickets]),
         ),
         "current": request.args.get("current", type=int),
+        # Beside a ticket the list is there to go on to the next one.
+        "may_pick": may_change(current_user) and "current" not in request.args,
         "is_continued": bool(request.args.get("after")),
         "next_url": _more_url(wanted, page.next_cursor),
         "list_url": url_for("console.queue_list", **wanted.to_args()),

@@ -20,7 +20,8 @@ export function attach(link) {
   });
 }
 
-function show(title, html, backTo) {
+/** Show a piece of a page as a dialog; when it closes, the focus goes back to `backTo`. */
+export function show(title, html, backTo) {
   const dialog = document.createElement("dialog");
   dialog.className = "dialog-wide";
   dialog.setAttribute("aria-label", title);

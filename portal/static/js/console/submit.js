@@ -23,8 +23,11 @@ async function send(form, submitter) {
     if (answer.url) return location.assign(answer.url);
     form.closest("details[data-busy], details.menu")?.removeAttribute("open");
     document.activeElement?.blur();
+    form.dispatchEvent(new CustomEvent("portal:done", { bubbles: true }));
     form.closest("dialog")?.close();
-    if (answer.says && !form.hasAttribute("data-quiet")) announce(answer.says, { action: actionOf(answer.action) });
+    if (answer.says && !form.hasAttribute("data-quiet")) {
+      announce(answer.says, { action: actionOf(answer.action), seconds: answer.action?.seconds });
+    }
     document.dispatchEvent(new CustomEvent("portal:changed"));
   } catch {
     /* Said by request. */

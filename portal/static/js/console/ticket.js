@@ -78,7 +78,7 @@ function mark(number) {
   parts.searchParams.set("current", number);
   beside.dataset.partsUrl = parts.pathname + parts.search;
   for (const row of beside.querySelectorAll("a.row")) {
-    const isCurrent = row.id === `row-${number}`;
+    const isCurrent = row.parentElement.id === `row-${number}`;
     row.toggleAttribute("aria-current", isCurrent);
     if (isCurrent) {
       row.setAttribute("aria-current", "true");

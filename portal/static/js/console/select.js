@@ -1,0 +1,91 @@
+/*
+ * Choosing tickets of a list: by their boxes, with Shift for all between two, or with x where j and k have gone. What is
+ * chosen outlives every refresh of the list; the bar opens what can be done with it as a dialog.
+ */
+
+import { messageIn, request } from "../partial.js";
+import { announce } from "../toast.js";
+import { show } from "./dialog.js";
+
+export function attach(list) {
+  const bar = list.querySelector("#bulk");
+  if (!bar) return;
+  const most = Number(bar.dataset.most);
+  const all = bar.querySelector("[data-all]");
+  const chosen = new Set();
+  let last;
+
+  const boxes = () => [...list.querySelectorAll(".row-pick input")];
+  const tell = () => {
+    for (const box of boxes()) {
+      box.checked = chosen.has(box.value);
+      box.closest(".row-box").classList.toggle("is-picked", box.checked);
+    }
+    bar.classList.toggle("is-open", chosen.size > 0);
+    bar.querySelector("[data-count]").textContent = chosen.size ? `${chosen.size} selected` : "";
+    const shown = boxes();
+    all.checked = shown.length > 0 && shown.every((box) => box.checked);
+    all.indeterminate = !all.checked && chosen.size > 0;
+  };
+  const choose = (wanted, isChosen) => {
+    for (const box of wanted) {
+      if (!isChosen) chosen.delete(box.value);
+      else if (chosen.size < most) chosen.add(box.value);
+      else {
+        announce(`At most ${most} tickets can be chosen at once.`);
+        break;
+      }
+    }
+    tell();
+  };
+  const reach = (box) => {
+    const shown = boxes();
+    const [from, to] = [shown.indexOf(last), shown.indexOf(box)].sort((one, other) => one - other);
+    return from < 0 ? [box] : shown.slice(from, to + 1);
+  };
+  const clear = () => {
+    chosen.clear();
+    tell();
+  };
+
+  list.addEventListener("click", (event) => {
+    const box = event.target.closest(".row-pick input");
+    if (!box) return;
+    choose(event.shiftKey && last ? reach(box) : [box], box.checked);
+    last = box;
+  });
+  all.addEventListener("change", () => choose(boxes(), all.checked));
+  bar.querySelector("[data-none]").addEventListener("click", clear);
+  bar.addEventListener("submit", (event) => {
+    event.preventDefault();
+    openPlan(bar, [...chosen], event.submitter);
+  });
+  document.addEventListener("keydown", (event) => {
+    if (!list.isConnected || event.defaultPrevented || event.metaKey || event.ctrlKey || event.altKey) return;
+    if (document.querySelector("dialog[open]")) return;
+    if (event.key === "Escape" && chosen.size) return clear();
+    if (event.key.toLowerCase() !== "x" || event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable=true]")) return;
+    const box = document.activeElement?.closest(".row-box")?.querySelector(".row-pick input");
+    if (!box) return;
+    event.preventDefault();
+    choose(event.shiftKey && last ? reach(box) : [box], event.shiftKey || !chosen.has(box.value));
+    last = box;
+  });
+  list.addEventListener("portal:swapped", tell);
+  document.addEventListener("portal:done", (event) => event.target.matches("[data-bulk]") && clear());
+  tell();
+}
+
+async function openPlan(bar, numbers, button) {
+  if (!numbers.length) return;
+  const address = new URL(bar.action, location.href);
+  address.search = new URLSearchParams({ do: button.value, numbers: numbers.join(",") });
+  try {
+    const response = await request(address);
+    const html = await response.text();
+    if (!response.ok) return announce(messageIn(html) || "That did not work. Try again.", { isError: true });
+    show(button.title, html, button);
+  } catch {
+    /* Said by request. */
+  }
+}

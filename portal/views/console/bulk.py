@@ -1,0 +1,307 @@
+"""One action on many tickets of the queue: what it will do, doing it, taking it back."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import jsonify, render_template, request, url_for
+from markupsafe import Markup
+from werkzeug.datastructures import MultiDict
+
+from portal import access
+from portal.channels.email.html import sanitise_reply
+from portal.errors import NotFound, UserFault
+from portal.errors_pages import wants_partial
+from portal.extensions import db
+from portal.models import Branch, Ticket
+from portal.models.branch import PRIORITIES
+from portal.rules import bulk as rules
+from portal.rules import lifecycle
+from portal.services import assignment, bulk, templates, tickets
+from portal.views.console import lists, words
+from portal.views.console.blueprint import blueprint, person
+from portal.views.console.filters import LARGEST_SMALL_ID
+
+TOAST_SECONDS = 30
+MOST_REASONS = 3
+MOST_TAGS = 30
+LARGEST_NUMBER = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Kind:
+    """An action as the bar offers it."""
+
+    name: str
+    label: str
+    icon: str
+    heading: str
+
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("assign", "Assign", "user-check", "Assign"),
+        Kind("status", "Status", "check", "Change the status"),
+        Kind("priority", "Priority", "flag", "Change the priority"),
+        Kind("tags", "Tags", "tag", "Change the tags"),
+        Kind("reply", "Reply", "reply", "Answer with a template"),
+        Kind("escalate", "Escalate", "arrow-up", "Escalate"),
+        Kind("merge", "Merge", "merge", "Merge into one"),
+        Kind("move", "Branch", "building-2", "Move to a branch"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class PlannedRow:
+    """A ticket of the preview. `letter` is a mail as it will go out, `reason` why the ticket stays as it is."""
+
+    number: int
+    subject: str
+    customer: str
+    before: str
+    after: str
+    letter: Markup
+    reason: str
+    seen: str
+
+
+@blueprint.get("/queue/bulk")
+def bulk_plan() -> str:
+    """The choice that an action asks for, and what it will do; `part=plan` for the second alone."""
+    access.check_may_change(person())
+    kind, numbers = _kind(request.args), _numbers(request.args)
+    context = _plan_context(kind, numbers, request.args)
+    if request.args.get("part") == "plan":
+        return render_template("console/_bulk_plan.html", **context)
+    context |= {"kind": kind, "fields": _fields(kind, numbers), "args": request.args}
+    if wants_partial():
+        return render_template("console/_bulk.html", **context)
+    return render_template("console/bulk.html", **context)
+
+
+@blueprint.post("/queue/bulk")
+def bulk_apply() -> Any:
+    action = _action(_kind(request.form), request.form)
+    if action is None:
+        raise UserFault("Choose what is to happen to the tickets. Nothing was changed.")
+    done = bulk.apply(person(), _agreed(request.form.getlist("seen")), action)
+    return _answer(done, _says(done, "changed"))
+
+
+@blueprint.post("/queue/bulk/undo")
+def bulk_undo() -> Any:
+    done = bulk.take_back(person(), request.form.get("undo", ""))
+    return _answer(done, _says(done, "as before"))
+
+
+def _answer(done: bulk.Done, says: str) -> Any:
+    if wants_partial():
+        action = {
+            "label": "Undo",
+            "post": url_for("console.bulk_undo"),
+            "fields": {"undo": done.undo},
+            "seconds": TOAST_SECONDS,
+        }
+        return jsonify(says=says, action=action if done.undo else None)
+    return render_template("console/bulk_done.html", says=says, done=done)
+
+
+def _says(done: bulk.Done, what: str) -> str:
+    """12 tickets changed. Left alone: #10007 (it is resolved already) and 2 more."""
+    amount = len(done.changed)
+    said = f"{amount} {'ticket' if amount == 1 else 'tickets'} {what}." if amount else "Nothing was changed."
+    if not done.left:
+        return said
+    reasons = [
+        f"#{number} ({reason[:1].lower()}{reason[1:].rstrip('.')})"
+        for number, reason in list(done.left.items())[:MOST_REASONS]
+    ]
+    more = len(done.left) - len(reasons)
+    return f"{said} Left alone: {', '.join(reasons)}" + (f" and {more} more." if more else ".")
+
+
+def _plan_context(kind: Kind, numbers: Sequence[int], args: MultiDict[str, str]) -> dict[str, Any]:
+    """The preview, or why there is none yet."""
+    context: dict[str, Any] = {"kind": kind, "rows": (), "fault": "", "numbers": numbers, "chosen": ()}
+    try:
+        action = _action(kind, args)
+        if action is None:
+            return context
+        planned = bulk.plan(person(), numbers, action)
+    except UserFault as fault:
+        return {**context, "fault": str(fault)}
+    rows = sorted((_row(each) for each in planned), key=lambda row: bool(row.reason))
+    chosen = [(name, value) for name in _NAMES[kind.name] for value in args.getlist(name)]
+    return {**context, "rows": rows, "chosen": chosen, "amount": sum(not row.reason for row in rows)}
+
+
+def _row(planned: bulk.Planned) -> PlannedRow:
+    ticket, change = planned.ticket, planned.change
+    is_letter = change.rule == "reply"
+    return PlannedRow(
+        number=ticket.number,
+        subject=ticket.subject or "(no subject)",
+        customer=words.person(ticket.customer.name),
+        before=change.before,
+        after="" if is_letter else change.after,
+        letter=Markup(sanitise_reply(change.after)) if is_letter else Markup(""),  # noqa: S704
+        reason="" if change.is_change else change.reason,
+        seen=f"{ticket.number}:{change.mark}",
+    )
+
+
+# --- what is asked --------------------------------------------------------------------------------------------------
+
+# The fields of each action's choice.
+_NAMES: dict[str, tuple[str, ...]] = {
+    "assign": ("assignee",),
+    "status": ("status",),
+    "priority": ("priority",),
+    "tags": ("added", "removed"),
+    "reply": ("template",),
+    "escalate": ("reason",),
+    "merge": ("into",),
+    "move": ("branch",),
+}
+
+
+Choices = list[tuple[Any, str]]
+
+
+def _fields(kind: Kind, numbers: Sequence[int]) -> dict[str, Choices]:
+    """What can be chosen, for the fields that have choices."""
+    choices = _CHOICES.get(kind.name)
+    return {_NAMES[kind.name][0]: choices(numbers)} if choices else {}
+
+
+def _assignees(numbers: Sequence[int]) -> Choices:
+    colleagues = assignment.members_of_branches(_branches_of(numbers))
+    return [("me", "Me"), ("none", "Nobody"), *((user.id, str(user)) for user in colleagues)]
+
+
+def _targets(numbers: Sequence[int]) -> Choices:
+    """Of the chosen tickets the oldest first: what came later mostly belongs to it."""
+    found = access.visible_tickets(person()).where(Ticket.number.in_(numbers)).order_by(Ticket.number)
+    return [(each.number, f"#{each.number} {each.subject}") for each in db.session.scalars(found)]
+
+
+_CHOICES: dict[str, Callable[[Sequence[int]], Choices]] = {
+    "assign": _assignees,
+    "status": lambda _: list(lifecycle.LABELS.items()),
+    "priority": lambda _: [(name, words.PRIORITIES[name]) for name in reversed(PRIORITIES)],
+    "reply": lambda _: [(each.id, each.name) for each in templates.usable_templates(person())],
+    "merge": _targets,
+    "move": lambda _: [(branch.id, branch.name) for branch in lists.active_branches()],
+}
+
+
+def _branches_of(numbers: Sequence[int]) -> set[int]:
+    found = access.visible_tickets(person()).where(Ticket.number.in_(numbers))
+    return set(db.session.scalars(found.with_only_columns(Ticket.branch_id).distinct()))
+
+
+def _kind(args: Mapping[str, str]) -> Kind:
+    kind = KINDS.get(args.get("do", ""))
+    if kind is None:
+        raise UserFault("Choose what to do with the tickets.")
+    return kind
+
+
+def _numbers(args: MultiDict[str, str]) -> list[int]:
+    """The chosen tickets: `number` once for each, or `numbers` with commas between them."""
+    written = [*args.getlist("number"), *args.get("numbers", "").split(",")]
+    numbers = [_number(text, LARGEST_NUMBER) for text in written if text.strip()]
+    if None in numbers:
+        raise UserFault("One of these is not the number of a ticket.")
+    if not numbers:
+        raise UserFault("Choose the tickets first.")
+    if len(numbers) > rules.MOST_TICKETS:
+        raise UserFault(f"Choose at most {rules.MOST_TICKETS} tickets at once.")
+    return [number for number in dict.fromkeys(numbers) if number is not None]
+
+
+def _agreed(seen: Sequence[str]) -> dict[int, str]:
+    """What was previewed: the mark of each ticket, by number."""
+    pairs = [one.partition(":") for one in seen]
+    return {number: mark for text, _, mark in pairs if (number := _number(text, LARGEST_NUMBER)) is not None}
+
+
+def _number(text: str, largest: int) -> int | None:
+    text = text.strip()
+    if not (text.isascii() and text.isdigit() and len(text) < len(str(largest)) + 1):
+        return None
+    return int(text) if int(text) <= largest else None
+
+
+def _action(kind: Kind, args: MultiDict[str, str]) -> rules.Action | None:
+    """The action that was chosen; None while it is not. Raises UserFault for one that there is not."""
+    if not any(args.get(name, "").strip() for name in _NAMES[kind.name]):
+        return None
+    return _READ[kind.name](args)
+
+
+def _read_assign(args: Mapping[str, str]) -> rules.Action:
+    wanted = args["assignee"]
+    if wanted == "none":
+        return rules.Assign(None)
+    user_id = person().id if wanted == "me" else _number(wanted, LARGEST_SMALL_ID)
+    found = assignment.colleague(user_id) if user_id is not None else None
+    if found is None:
+        raise NotFound("There is no such colleague. Choose another one.")
+    user, branch_ids = found
+    return rules.Assign(user.id, str(user), branch_ids)
+
+
+def _read_status(args: Mapping[str, str]) -> rules.Action:
+    if args["status"] not in lifecycle.STATUSES:
+        raise UserFault(f"There is no status {args['status']!r}.")
+    return rules.SetStatus(args["status"])
+
+
+def _read_priority(args: Mapping[str, str]) -> rules.Action:
+    if args["priority"] not in PRIORITIES:
+        raise UserFault(f"There is no priority {args['priority']!r}.")
+    return rules.Prioritise(args["priority"])
+
+
+def _read_tags(args: Mapping[str, str]) -> rules.Action:
+    added, removed = (
+        tickets.tag_names(args.get(name, "").replace(";", ",").split(",")) for name in ("added", "removed")
+    )
+    if len(added) > MOST_TAGS:
+        raise UserFault(f"A ticket can have at most {MOST_TAGS} tags.")
+    return rules.Label(tuple(added), tuple(removed))
+
+
+def _read_reply(args: Mapping[str, str]) -> rules.Action:
+    template_id = _number(args["template"], LARGEST_SMALL_ID)
+    template = templates.access_template(template_id or 0, person())
+    return rules.Answer(template.id)
+
+
+def _read_merge(args: Mapping[str, str]) -> rules.Action:
+    number = _number(args["into"], LARGEST_NUMBER)
+    into = access.access_ticket_by_number(person(), number or 0, for_change=True)
+    is_open_to_it = into.merged_into_id is None and into.status not in ("spam", "trash")
+    return rules.Merge(into.number, into.subject, is_open_to_it)
+
+
+def _read_move(args: Mapping[str, str]) -> rules.Action:
+    branch = db.session.get(Branch, _number(args["branch"], LARGEST_SMALL_ID) or 0)
+    if branch is None:
+        raise NotFound("There is no such branch. Choose another one.")
+    return rules.Move(branch.id, branch.name, branch.is_active)
+
+
+_READ = {
+    "assign": _read_assign,
+    "status": _read_status,
+    "priority": _read_priority,
+    "tags": _read_tags,
+    "reply": _read_reply,
+    "escalate": lambda args: rules.Escalate(args["reason"].strip()),
+    "merge": _read_merge,
+    "move": _read_move,
+}

@@ -142,14 +142,14 @@ def test_an_agents_day(installation: Installation, open_page: Callable[..., Any]
     expect(ann.locator("a.row").nth(3)).to_be_visible()
     for key in ("j", "x", "j", "j", "Shift+X"):
         ann.keyboard.press(key)
-    expect(ann.locator("[data-count]")).to_have_text("3 selected")
+    expect(ann.locator(".bulk-count")).to_have_text("3 selected")
     chosen = [box.input_value() for box in ann.locator(".row-pick input:checked").all()]
     ann.locator(".bulk-bar").get_by_role("button", name="Tags").click()
     ann.get_by_label("Add tags").fill("loose-lid")
     ann.get_by_role("button", name="Change 3 tickets").click()
     for each in chosen:
         expect(ann.locator(f"#row-{each}")).to_contain_text("loose-lid")
-    expect(ann.locator("[data-count]")).to_have_text("")
+    expect(ann.locator(".bulk-count")).to_have_text("")
     ann.locator(".toast").get_by_role("button", name="Undo").click()
     for each in chosen:
         expect(ann.locator(f"#row-{each}")).not_to_contain_text("loose-lid")

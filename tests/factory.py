@@ -20,6 +20,7 @@ from portal.models import (
     ReplyTemplate,
     SlaPolicy,
     Ticket,
+    TicketField,
 )
 from portal.models.columns import now
 
@@ -126,6 +127,10 @@ class Factory:
         number = next(self._numbers)
         defaults = {"name": f"Template {number}", "body_html": "<p>Dear {{ customer.first_name }},</p>"}
         return self._add(ReplyTemplate(**{**defaults, **values}))
+
+    def field(self, key: str, **values: Any) -> TicketField:
+        defaults = {"name": key.replace("_", " ").capitalize(), "choices": [], "branches": []}
+        return self._add(TicketField(key=key, **{**defaults, **values}))
 
     def tickets(self, amount: int, branch: Branch, **values: Any) -> list[Ticket]:
         """`amount` tickets of one customer, a minute apart, the newest last."""

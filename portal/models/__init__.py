@@ -11,6 +11,7 @@ from portal.models.desk import AuditEntry, Notification, SavedView
 from portal.models.draft import Draft
 from portal.models.escalation import Escalation
 from portal.models.event import Event
+from portal.models.field import TicketField
 from portal.models.mailbox import Delivery, InboxItem, OutboxItem
 from portal.models.message import Attachment, Message
 from portal.models.routing import RoutingRule
@@ -45,6 +46,7 @@ __all__ = [
     "SlaPolicy",
     "Tag",
     "Ticket",
+    "TicketField",
     "TicketLink",
     "TriageCriterion",
     "User",

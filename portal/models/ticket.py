@@ -21,7 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.extensions import Model, db
 from portal.models.branch import PRIORITIES, Branch
-from portal.models.columns import BigId, Created, SmallId, Timestamp, one_of
+from portal.models.columns import BigId, Created, Json, SmallId, Timestamp, one_of
 from portal.models.customer import CHANNEL_KINDS, Customer
 from portal.rules.lifecycle import OPEN_STATUSES, STATUSES
 
@@ -36,6 +36,7 @@ IS_OPEN = text("status IN ({})".format(", ".join(f"'{status}'" for status in OPE
 DUE_ORDER = text("coalesce(next_due_at, 'infinity'::timestamptz)")
 # Likewise those that are not snoozed, in lists that are sorted by what is back soonest.
 BACK_ORDER = text("coalesce(snoozed_until, 'infinity'::timestamptz)")
+HAS_FIELDS = text("fields <> '{}'::jsonb")
 # Lists of work leave out what is snoozed: with the moment in their indexes they need not look at the rows.
 _WITH_SNOOZE = ["snoozed_until"]
 
@@ -123,6 +124,14 @@ class Ticket(Model):
             postgresql_using="gin",
             postgresql_where=text("follower_ids <> '{}'::integer[]"),
         ),
+        # Most tickets have none: what asks for a value says so as well, and the index stays small.
+        Index(
+            "ix_ticket_fields",
+            "fields",
+            postgresql_using="gin",
+            postgresql_ops={"fields": "jsonb_path_ops"},
+            postgresql_where=HAS_FIELDS,
+        ),
         Index("ix_ticket_branch_status_activity", "branch_id", "status", "last_activity_at", "id"),
         Index("ix_ticket_branch_created", "branch_id", "created_at", "id"),
         Index("ix_ticket_last_activity", "last_activity_at", "id"),
@@ -182,6 +191,8 @@ class Ticket(Model):
     snoozed_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"))
     # Who is told what happens to it without owning it, in the order in which they began.
     follower_ids: Mapped[list[int]] = mapped_column(ARRAY(Integer), default=list, server_default="{}")
+    # Values of the desk's own fields, by key: portal.rules.fields.Value as JSON. Whatever is empty is not there.
+    fields: Mapped[Json]
     # Counts every change that concerns a person who is writing an answer: the stale-send guard compares it.
     revision: Mapped[int] = mapped_column(default=0)
 

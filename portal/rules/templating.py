@@ -1,13 +1,13 @@
 """Placeholders in reply templates: `{{ customer.first_name | default("there") }}`, and no more than that.
 
-A placeholder is a name from a fixed list with an optional default. There are no attributes, calls, loops or
-conditions to get out of: a value is looked up by its whole name, escaped, and put in once.
+A placeholder is a name from a fixed list, or of one of the desk's own fields, with an optional default. There are no
+attributes, calls, loops or conditions to get out of: a value is looked up by its whole name, escaped, and put in once.
 """
 
 import difflib
 import html as html_entities
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from types import MappingProxyType
@@ -16,6 +16,8 @@ from urllib.parse import quote
 
 LONGEST_TEMPLATE = 500_000
 MOST_PLACEHOLDERS = 500
+# {{ ticket.fields.order_number }}: a field of the desk's own, by its key.
+FIELD_PREFIX = "ticket.fields."
 _MOST_PROBLEMS = 20
 _LONGEST_VALUE = 10_000
 _LONGEST_PLACEHOLDER = 300
@@ -92,15 +94,19 @@ _RAW_ELEMENTS = ("script", "style", "textarea", "title", "xmp", "iframe", "noemb
 _RAW_ELEMENT = re.compile(rf"<({'|'.join(_RAW_ELEMENTS)})(?=[\s/>])", re.IGNORECASE)
 
 
-def check(html: str) -> list[Problem]:
-    """What must be corrected before the template can be saved, in the order of the text (20 at most)."""
+def check(html: str, field_keys: Collection[str] = ()) -> list[Problem]:
+    """What must be corrected before the template can be saved, in the order of the text (20 at most).
+
+    `field_keys` are those of the desk's own fields.
+    """
+    known = [*PLACEHOLDERS, *(FIELD_PREFIX + key for key in field_keys)]
     if len(html) > LONGEST_TEMPLATE:
         return [Problem(f"The template is longer than {LONGEST_TEMPLATE:,} characters.", LONGEST_TEMPLATE)]
     if html.count("{{") > MOST_PLACEHOLDERS:
         return [Problem(f"A template can have at most {MOST_PLACEHOLDERS} placeholders.", 0)]
     problems: list[Problem] = []
     for part in _parts(html):
-        problems += _markup_problems(part) if part.place == "markup" else _placeholder_problems(part)
+        problems += _markup_problems(part) if part.place == "markup" else _placeholder_problems(part, known)
         if len(problems) >= _MOST_PROBLEMS:
             break
     return problems[:_MOST_PROBLEMS]
@@ -161,7 +167,7 @@ def _markup_problems(part: _Part) -> list[Problem]:
     ]
 
 
-def _placeholder_problems(part: _Part) -> list[Problem]:
+def _placeholder_problems(part: _Part, known: Collection[str]) -> list[Problem]:
     name, _ = _parse(_inside(part))
     if name is None:
         shown = " ".join(_inside(part).split())[:60]
@@ -169,9 +175,9 @@ def _placeholder_problems(part: _Part) -> list[Problem]:
         return [Problem(message, part.position)]
     if part.place == "raw":
         return [Problem("A placeholder cannot stand within a script or a style.", part.position, name)]
-    if name in PLACEHOLDERS:
+    if name in known:
         return []
-    near = difflib.get_close_matches(name.lower(), PLACEHOLDERS, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]}?" if near else ""
     return [
         Problem(f"There is no placeholder “{name}”.{hint}", part.position, name, near[0] if near else None)
@@ -201,7 +207,8 @@ def _value(source: str, values: Mapping[str, str | None]) -> tuple[str, str | No
     name, default = _parse(source)
     if name is None:
         return " ".join(source.split()), None
-    value = values.get(name) if name in PLACEHOLDERS else None
+    is_known = name in PLACEHOLDERS or name.startswith(FIELD_PREFIX)
+    value = values.get(name) if is_known else None
     if value is None or not value.strip():
         value = default
     return name, None if value is None else value.replace("\0", "")[:_LONGEST_VALUE]

@@ -42,6 +42,7 @@ KINDS: Mapping[str, int] = {
     "type_changed": 1,
     "severity_changed": 1,
     "tags_changed": 1,
+    "field_changed": 1,
     "branch_changed": 1,
     "customer_changed": 1,
     "messages_moved_away": 1,

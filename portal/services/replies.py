@@ -25,6 +25,7 @@ from portal.services import (
     drafts,
     escalation,
     events,
+    fields,
     following,
     notifications,
     outbox,
@@ -236,6 +237,8 @@ def _tell_mentioned(ticket: Ticket, note: Message, actor: User) -> list[int]:
 
 def _schedule(ticket: Ticket, message: Message, actor: User, answer: Answer) -> None:
     """Until its time the reply counts for nothing: the customer has no answer yet."""
+    if answer.then_status in ("resolved", "closed"):
+        fields.check_may_finish(ticket)
     message.delivery_state, message.send_at = "scheduled", answer.send_at
     message.then_status = answer.then_status or ""
     _take_if_unassigned(ticket, actor)

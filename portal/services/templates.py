@@ -16,7 +16,7 @@ from portal.extensions import db
 from portal.models import Message, ReplyTemplate, Ticket
 from portal.models.columns import now
 from portal.rules import lifecycle, ranking, templating
-from portal.services import accounts, events, people
+from portal.services import accounts, events, fields, people
 from portal.services.transaction import transaction
 
 MOST_CANDIDATES = 2000
@@ -112,6 +112,7 @@ def values_of(ticket: Ticket, user: User | None, addresses: Addresses | None = N
         "branch.name": ticket.branch.name,
         "branch.email": addresses.branch,
         "today": _date(now(), zone),
+        **{templating.FIELD_PREFIX + key: said for key, said in fields.values_in_words(ticket).items()},
     }
 
 
@@ -142,7 +143,8 @@ def record_inserted(
 
 def check_body(html: str) -> None:
     """Raise UserFault with every problem of a template's placeholders."""
-    problems = templating.check(html)
+    field_keys = [field.key for field in fields.definitions()] if templating.FIELD_PREFIX in html else ()
+    problems = templating.check(html, field_keys)
     if problems:
         raise UserFault(" ".join(problem.message for problem in problems))
 

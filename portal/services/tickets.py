@@ -9,19 +9,22 @@ from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import access
-from portal.errors import Conflict, UserFault
+from portal.errors import Conflict, NotFound, UserFault
 from portal.extensions import db
 from portal.models import Branch, Customer, SlaPolicy, Tag, Ticket
 from portal.models.branch import PRIORITIES
 from portal.models.columns import now
 from portal.models.ticket import DUE_ORDER
+from portal.rules import fields as field_rules
 from portal.rules import lifecycle
-from portal.services import assignment, escalation, events, following, sla, snoozing
+from portal.services import assignment, escalation, events, fields, following, sla, snoozing
 from portal.services.transaction import transaction
 
 CLOSE_AFTER_DAYS = 14
 CLOSE_BATCH = 500
 LONGEST_TAG = 64
+# Changes of status that finish nothing: what goes into another ticket, and what goes back to how it was.
+NOT_FINISHING = ("merged", "taken_back")
 
 
 def open_ticket(
@@ -67,6 +70,7 @@ def open_ticket(
         message_count=0,
         reopened_count=0,
         follower_ids=[],
+        fields={},
         revision=0,
     )
     ticket.policy_id = policy_id or sla.policy_for(ticket, branch, policies)
@@ -108,10 +112,16 @@ def set_status(ticket: Ticket, status: str, actor: User | None) -> None:
 def change_status(
     ticket: Ticket, status: str, actor: User | None, *, rule: str, actor_kind: str | None = None
 ) -> None:
-    """Set the status with its times and event, inside the caller's transaction; clocks are the caller's to refresh."""
+    """Set the status with its times and event, inside the caller's transaction; clocks are the caller's to refresh.
+
+    Raises UserFault where a person finishes a ticket whose required fields are empty.
+    """
     before = ticket.status
     if before == status:
         return
+    is_finished = status in ("resolved", "closed") and before not in ("resolved", "closed")
+    if is_finished and actor is not None and rule not in NOT_FINISHING:
+        fields.check_may_finish(ticket)
     ticket.status = status
     at = now()
     if status == "resolved":
@@ -178,6 +188,37 @@ def tag_names(typed: Iterable[str]) -> list[str]:
     """What people type as tags, as tags are named: in small letters, with single spaces, none of them empty."""
     names = (" ".join(name.split()).lower()[:LONGEST_TAG] for name in typed)
     return [name for name in names if name]
+
+
+def set_field(ticket: Ticket, key: str, written: Sequence[str], actor: User | None) -> None:
+    """Give the desk's own field of that key the value that these words mean; without any, none. Commits.
+
+    Raises NotFound for a field that the ticket does not have, UserFault in the rule's words for what it cannot take.
+    """
+    with transaction(ticket):
+        check_not_merged(ticket)
+        field = next((one for one in fields.definitions() if one.key == key), None)
+        if field is None or not field.is_active or not field.is_of(ticket.branch_id):
+            raise NotFound("This ticket has no such field any more. Reload the page to see what it has now.")
+        before = field_rules.value_from(ticket.fields.get(key))
+        try:
+            value = field_rules.read_value(field, written, before)
+        except field_rules.UnreadableValueError as fault:
+            raise UserFault(str(fault)) from fault
+        if value == before:
+            return
+        others = {name: kept for name, kept in ticket.fields.items() if name != key}
+        ticket.fields = others if value is None else {**others, key: value}
+        data = {
+            "field": key,
+            "name": field.name,
+            "from": before,
+            "to": value,
+            "from_name": field_rules.say_value(field, before),
+            "to_name": field_rules.say_value(field, value),
+        }
+        events.record("field_changed", ticket=ticket, actor=actor, data=data)
+        events.announce(ticket)
 
 
 def tags_named(names: Iterable[str]) -> list[Tag]:

@@ -5,11 +5,11 @@ import re
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import select, update
 
-from portal.errors import Conflict
+from portal.errors import Conflict, UserFault
 from portal.extensions import db
 from portal.models import ChannelAccount, Event, Message, OutboxItem, ReplyTemplate, Ticket
 from portal.models.columns import now
-from portal.services import drafts, events, notifications, outbox, replies, sla, tickets, uploads
+from portal.services import drafts, events, fields, notifications, outbox, replies, sla, tickets, uploads
 from portal.services.transaction import affected, transaction
 
 _SIGNATURE = re.compile(r'<div class="signature">.*\Z', re.DOTALL)
@@ -73,7 +73,25 @@ def _release(message_id: int) -> None:
         message.created_at, message.delivery_state = now(), "queued"
         outbox.owe(message, account)
         template = db.session.get(ReplyTemplate, message.template_id) if message.template_id else None
-        replies.note_sent(ticket, message, author, template=template, then_status=message.then_status or None)
+        then_status = _status_still_possible(ticket, message, author)
+        replies.note_sent(ticket, message, author, template=template, then_status=then_status)
+
+
+def _status_still_possible(ticket: Ticket, message: Message, author: User) -> str | None:
+    """The status that the reply is to bring, unless the ticket has come to lack what that needs; it is sent anyway."""
+    if message.then_status in ("resolved", "closed"):
+        try:
+            fields.check_may_finish(ticket)
+        except UserFault as fault:
+            notifications.notify(
+                author.id,
+                "held_back",
+                f"Your reply in #{ticket.number} was sent, but the ticket was not resolved. {fault}",
+                ticket=ticket,
+                fact_key=f"not-resolved-{message.id}",
+            )
+            return None
+    return message.then_status or None
 
 
 def _hold_back(ticket: Ticket, message: Message, author: User) -> None:

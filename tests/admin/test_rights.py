@@ -16,6 +16,7 @@ RIGHTS = {
     "Calendars": {"Auditor": "read"},
     "Customers": {"Auditor": "read", "Lead": "read add edit"},
     "Events": {"Auditor": "read"},
+    "Fields": {"Auditor": "read"},
     "Inbox": {"Auditor": "read"},
     "Members": {"Auditor": "read", "Lead": "read"},
     "Outbox": {"Auditor": "read"},

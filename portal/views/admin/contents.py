@@ -7,6 +7,7 @@ from portal.views.admin.base import AdminApi, AdminView
 from portal.views.admin.branches import BranchApi, BranchView, TierApi, TierView
 from portal.views.admin.calendars import CalendarApi, CalendarView
 from portal.views.admin.customers import CustomerApi, CustomerView, IdentityView
+from portal.views.admin.fields_of_tickets import FieldApi, FieldView
 from portal.views.admin.ledgers import AuditView, DeliveryView, EventView, InboxView, OutboxView
 from portal.views.admin.people import ApiKeyView, MemberApi, MembersView, PeopleApi, PeopleView, RoleView
 from portal.views.admin.policies import PolicyApi, PolicyView
@@ -30,7 +31,7 @@ SECTIONS = (
     Section("People", "users", (PeopleView, MembersView, RoleView, ApiKeyView, CustomerView, IdentityView)),
     Section("Places", "building", (BranchView, TierView, CalendarView)),
     Section("Mail", "mail", (AccountView, TemplateView, TagView)),
-    Section("Rules", "route", (RoutingRuleView, PolicyView, TriageView)),
+    Section("Rules", "route", (RoutingRuleView, PolicyView, FieldView, TriageView)),
     Section("Ledgers", "book-open", (EventView, InboxView, OutboxView, DeliveryView, AuditView)),
 )
 # The page of people is FAB's user page, which the security manager registers.
@@ -47,6 +48,7 @@ APIS: tuple[type[AdminApi], ...] = (
     AccountApi,
     CustomerApi,
     TagApi,
+    FieldApi,
     MemberApi,
     PeopleApi,
     TicketApi,

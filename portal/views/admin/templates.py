@@ -17,8 +17,10 @@ CHECKS = {
     "language": checks.language,
 }
 COLUMNS = ["name", "shortcut", "category", "language", "state", "branches", "subject", "body_html", "actions"]
-BODY_HELP = "Placeholders are filled in when an agent inserts the template: " + ", ".join(
-    f"{{{{ {name} }}}}" for name in PLACEHOLDERS
+BODY_HELP = (
+    "Placeholders are filled in when an agent inserts the template: "
+    + ", ".join(f"{{{{ {name} }}}}" for name in PLACEHOLDERS)
+    + "; and {{ ticket.fields.key }} for a field of your own, by its key."
 )
 
 

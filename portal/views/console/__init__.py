@@ -12,6 +12,7 @@ PAGES = (
     "files",
     "live",
     "moving",
+    "own_fields",
     "personal",
     "queue",
     "snoozing",

@@ -151,6 +151,13 @@ def _tags(fact: Fact, reader: Reader) -> str:
     return f"{said[0].upper()}{said[1:]} by {_who(fact, reader)}"
 
 
+def _field(fact: Fact, reader: Reader) -> str:
+    name, before, after = (str(fact.data.get(part) or "") for part in ("name", "from_name", "to_name"))
+    if not after:
+        return f"{name} emptied (was {before}) by {_who(fact, reader)}"
+    return f"{name} set to {after}" + (f" (was {before})" if before else "") + f" by {_who(fact, reader)}"
+
+
 def _moved(fact: Fact, reader: Reader) -> str:
     return f"Moved from {fact.data.get('from_name')} to {fact.data.get('to_name')} by {_who(fact, reader)}"
 
@@ -252,6 +259,7 @@ _SENTENCES: dict[str, Callable[[Fact, Reader], str]] = {
     "type_changed": _changed("Type", words.TYPES),
     "severity_changed": _changed("Severity", words.SEVERITIES),
     "tags_changed": _tags,
+    "field_changed": _field,
     "branch_changed": _moved,
     "messages_moved_away": _moved_away,
     "messages_moved_here": _moved_here,

@@ -28,7 +28,8 @@ from portal.models import (
 )
 from portal.rules import escalation as escalation_rules
 from portal.rules import sla as sla_rules
-from portal.services import escalation, sla
+from portal.rules.fields import Field
+from portal.services import escalation, fields, sla
 from portal.views.console import search
 
 MESSAGES_AT_ONCE = 30
@@ -42,12 +43,13 @@ MOST_CANDIDATES = 10
 
 @dataclass(frozen=True)
 class Found:
-    """A ticket, its policy, its escalations that are still open, and the names of those who follow it."""
+    """A ticket, its policy, its escalations that are still open, the names of its followers, the desk's own fields."""
 
     ticket: Ticket
     policy: SlaPolicy | None
     escalations: tuple[Escalation, ...]
     followers: tuple[str, ...] = ()
+    fields: tuple[Field, ...] = ()
 
     @property
     def escalation(self) -> Escalation | None:
@@ -110,7 +112,7 @@ def ticket_of(user: User, number: int) -> Found:
     """The ticket with what its page names. Two statements. Raises NotFound out of reach."""
     found = (
         access.visible_tickets(user)
-        .add_columns(SlaPolicy, Escalation, _follower_names())
+        .add_columns(SlaPolicy, Escalation, _follower_names(), fields.definitions_as_json())
         .outerjoin(SlaPolicy, SlaPolicy.id == Ticket.policy_id)
         # At most one is open for a level, and levels are few.
         .outerjoin(Escalation, and_(Escalation.ticket_id == Ticket.id, Escalation.ended_at.is_(None)))
@@ -126,9 +128,15 @@ def ticket_of(user: User, number: int) -> Found:
     rows = db.session.execute(found).unique().all()
     if not rows:
         raise NotFound("There is no such ticket within your reach.")
-    ticket, policy, _, followers = rows[0]
+    ticket, policy, _, followers, definitions = rows[0]
     escalations = tuple(row[2] for row in rows if row[2] is not None)
-    return Found(ticket, policy, escalations, tuple((followers or "").splitlines()))
+    return Found(
+        ticket,
+        policy,
+        escalations,
+        tuple((followers or "").splitlines()),
+        fields.keep_definitions(definitions),
+    )
 
 
 def _follower_names() -> ColumnElement[str]:

@@ -12,6 +12,7 @@ from portal.rules.escalation import PathStep
 from portal.rules.sla import CLOCK_KINDS, CLOCK_LABELS, ClockView
 from portal.services import sla
 from portal.views.console import reading, words
+from portal.views.console.own_fields import FieldLine, lines_of
 from portal.views.console.reading import Found, Standing
 from portal.views.console.words import Reader
 
@@ -91,6 +92,7 @@ class Side:
     opened: str
     opened_exactly: str
     followers: tuple[str, ...]
+    fields: tuple[FieldLine, ...]
 
 
 def side_of(found: Found, standing: Standing, user: User, reader: Reader) -> Side:
@@ -112,6 +114,7 @@ def side_of(found: Found, standing: Standing, user: User, reader: Reader) -> Sid
         opened=reader.moment(ticket.created_at),
         opened_exactly=reader.exactly(ticket.created_at),
         followers=found.followers,
+        fields=lines_of(found.fields, ticket),
     )
 
 

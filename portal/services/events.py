@@ -38,6 +38,8 @@ KINDS: Mapping[str, int] = {
     "ticket_woken": 1,
     "ticket_followed": 1,
     "ticket_unfollowed": 1,
+    "ticket_linked": 1,
+    "ticket_unlinked": 1,
     "priority_changed": 1,
     "type_changed": 1,
     "severity_changed": 1,

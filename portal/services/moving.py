@@ -24,6 +24,7 @@ from portal.services import (
     escalation,
     events,
     following,
+    linking,
     notifications,
     people,
     replies,
@@ -273,6 +274,7 @@ def _merge_one(ticket: Ticket, into: Ticket, actor: User) -> None:
     ticket.merged_into_id = into.id
     drafts.take_along(ticket, into)
     following.take_along(ticket, into)
+    linking.take_along(ticket, into)
     # First the merge, which ends the clocks: being closed by it is no success.
     events.record(
         "ticket_merged",

@@ -9,7 +9,7 @@ from portal import storage
 from portal.extensions import db
 from portal.models import Attachment, Event, InboxItem
 from portal.models.columns import now
-from portal.services import events
+from portal.services import events, following, linking, snoozing
 from tests.factory import Factory
 
 MOST_STATEMENTS = 12
@@ -24,6 +24,14 @@ ACTIONS = (
     ("tags", {"tags": "mine"}),
     ("branch", {"branch": "1"}),
     ("escalate", {"reason": "because"}),
+    ("snooze", {"until": "2030-01-01T09:00"}),
+    ("wake", {}),
+    ("follow", {}),
+    ("unfollow", {}),
+    ("severity", {"severity": "critical"}),
+    ("triage", {"type": "bug", "severity": "critical"}),
+    ("link", {"number": "10001", "relation": "related"}),
+    ("unlink", {"number": "10001"}),
     ("presence", {"state": "viewing"}),
 )
 
@@ -92,6 +100,10 @@ def test_a_page_with_thirty_messages_takes_at_most_twelve_statements(
         )
         attach(message, public_key=f"key-{index:030}")
         events.record("note_added", ticket=ticket, actor=agent, message_id=message.id)
+    following.follow(ticket, agent)
+    snoozing.snooze(ticket, now() + timedelta(days=1), agent)
+    for _ in range(3):
+        linking.link(ticket, make.ticket(branch), "causes", agent)
     client = login(agent)
     client.get(f"/tickets/{ticket.number}")
     for page in ("", "/parts"):

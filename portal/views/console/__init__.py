@@ -10,6 +10,7 @@ PAGES = (
     "composer",
     "customers",
     "files",
+    "linking",
     "live",
     "moving",
     "own_fields",

@@ -12,6 +12,7 @@ from portal.models import Branch, Escalation, Ticket, User
 from portal.services import assignment, escalation, following, people, tickets, triage
 from portal.views.console.blueprint import ID, blueprint, person
 from portal.views.console.filters import LARGEST_SMALL_ID
+from portal.views.console.side import effects_line
 from portal.views.console.timeline import sender_of
 
 MOST_TAGS = 30
@@ -45,8 +46,11 @@ def assign(number: int) -> Any:
 
 @blueprint.post(f"/tickets/<{ID}:number>/status")
 def set_status(number: int) -> Any:
-    tickets.set_status(_ticket(number), request.form.get("status", ""), person())
-    return _done(number, "The status is changed.")
+    found = _ticket(number)
+    tickets.set_status(found, request.form.get("status", ""), person())
+    effects = effects_line(found)
+    says = "The status is changed."
+    return _done(number, f"{says} {effects}" if effects else says, is_news=bool(effects))
 
 
 @blueprint.post(f"/tickets/<{ID}:number>/priority")
@@ -163,10 +167,13 @@ def trust_pictures(message_id: int) -> Any:
     return _done(message.ticket.number, f"Pictures of {sender.address} are shown from now on.")
 
 
-def _done(number: int, says: str) -> Any:
-    """A script fetches what has changed by itself; a page without scripts goes back to the ticket."""
+def _done(number: int, says: str, *, is_news: bool = False) -> Any:
+    """A script fetches what has changed by itself; a page without scripts goes back to the ticket.
+
+    What is news is said in any case, also where the page itself shows what was done.
+    """
     if wants_partial():
-        return jsonify(says=says)
+        return jsonify(says=says, is_news=is_news)
     flash(says, "success")
     arguments: dict[str, Any] = request.args.to_dict()
     return redirect(url_for("console.ticket", number=number, **arguments), 303)

@@ -28,6 +28,7 @@ from portal.services import (
 from portal.views.console import bodies, reading, words
 from portal.views.console.blueprint import ID, SMALL_ID, blueprint, person
 from portal.views.console.filters import LARGEST_SMALL_ID
+from portal.views.console.side import effects_line
 from portal.views.console.ticket import Draft, kept_files, page_of, piece
 from portal.views.console.timeline import timeline_of
 
@@ -362,6 +363,8 @@ def _sent(number: int, message: Message) -> Any:
     says = f"Sent to {names}."
     if is_later and message.send_at is not None:
         says = f"Will be sent to {names}: {words.reader().moment(message.send_at)}."
+    else:
+        says = " ".join(filter(None, (says, effects_line(message.ticket))))
     if wants_partial():
         seconds = current_app.config["SETTINGS"].undo_seconds
         can_undo = bool(seconds) or is_later

@@ -197,6 +197,18 @@ def _woken(fact: Fact, reader: Reader) -> str:
     }.get(str(fact.data.get("cause")), f"No longer snoozed by {_who(fact, reader)}")
 
 
+def _linked(fact: Fact, reader: Reader) -> str:
+    number = f"#{fact.data['number']}"
+    told = {
+        "related": f"Linked to {number}",
+        "duplicates": f"Marked as a duplicate of {number}",
+        "duplicated_by": f"{number} marked as a duplicate of this",
+        "causes": f"Marked as the cause of {number}",
+        "caused_by": f"Marked as caused by {number}",
+    }[str(fact.data["relation"])]
+    return f"{told} by {_who(fact, reader)}"
+
+
 def _escalated(fact: Fact, reader: Reader) -> str:
     name = fact.data.get("to_name") or f"Tier {fact.data.get('to_level')}"
     how = {
@@ -244,7 +256,14 @@ def _tone(fact: Fact) -> str:
 
 
 _OF_TWO_TICKETS = frozenset(
-    {"messages_moved_away", "messages_moved_here", "ticket_merged", "ticket_unmerged"}
+    {
+        "messages_moved_away",
+        "messages_moved_here",
+        "ticket_merged",
+        "ticket_unmerged",
+        "ticket_linked",
+        "ticket_unlinked",
+    }
 )
 _SENTENCES: dict[str, Callable[[Fact, Reader], str]] = {
     "ticket_picked_up": _said("Picked up"),
@@ -267,6 +286,8 @@ _SENTENCES: dict[str, Callable[[Fact, Reader], str]] = {
     "ticket_unmerged": lambda fact, reader: (
         f"No longer part of #{fact.data['number']}, taken back by {_who(fact, reader)}"
     ),
+    "ticket_linked": _linked,
+    "ticket_unlinked": lambda fact, reader: f"Link to #{fact.data['number']} removed by {_who(fact, reader)}",
     "ticket_escalated": _escalated,
     "escalation_acknowledged": _said("Escalation acknowledged"),
     "escalation_handed_back": _said("Handed back to the tier below"),

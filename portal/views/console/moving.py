@@ -49,7 +49,7 @@ def choose_ticket(message_id: int) -> str:
 def move_message(message_id: int) -> Any:
     message = access.access_message(person(), message_id, for_change=True)
     from_number = message.ticket.number
-    to_ticket = _chosen()
+    to_ticket = chosen_ticket("Choose the ticket that it belongs to.")
     moving.move_message(message, to_ticket, person())
     says = f"Moved to #{to_ticket.number}. Later answers to it go there as well."
     back = {
@@ -97,7 +97,7 @@ def choose_merge(number: int) -> str:
 @blueprint.post(f"/tickets/<{ID}:number>/merge")
 def merge(number: int) -> Any:
     ticket = access.access_ticket_by_number(person(), number, for_change=True)
-    into = _chosen()
+    into = chosen_ticket("Choose the ticket that it belongs to.")
     moving.merge([ticket], into, person())
     flash(f"#{number} is part of this ticket now. Its number and later answers lead here.", "success")
     url = url_for("console.ticket", number=into.number)
@@ -108,13 +108,14 @@ def _asked(ticket: Ticket, heading: str, **context: Any) -> str:
     """The dialog, or only what a search in it finds."""
     text = request.args.get("q", "").strip()[:LONGEST_SEARCH]
     found = reading.candidates_of(person(), ticket, context["message"], text)
-    context |= {"ticket": ticket, "text": text, "candidates": [_candidate(each, ticket) for each in found]}
+    context |= {"ticket": ticket, "text": text, "candidates": [candidate_of(each, ticket) for each in found]}
     if wants_partial() and "q" in request.args:
         return render_template("console/_candidates.html", **context)
     return piece("console/_move.html", heading, **context)
 
 
-def _candidate(found: Ticket, ticket: Ticket) -> Candidate:
+def candidate_of(found: Ticket, ticket: Ticket) -> Candidate:
+    """A ticket to choose beside the one at hand."""
     moment = words.reader().moment(found.last_activity_at)
     name = words.person(found.customer.name)
     parts = (f"#{found.number}", name, lifecycle.label(found.status).lower(), found.branch.name, moment)
@@ -126,8 +127,9 @@ def _candidate(found: Ticket, ticket: Ticket) -> Candidate:
     )
 
 
-def _chosen() -> Ticket:
+def chosen_ticket(otherwise: str) -> Ticket:
+    """The ticket whose number the form holds, to be changed. Raises UserFault(otherwise) where it holds none."""
     number = number_in(request.form.get("number", ""))
     if number is None or number > LARGEST_NUMBER:
-        raise UserFault("Choose the ticket that it belongs to.")
+        raise UserFault(otherwise)
     return access.access_ticket_by_number(person(), number, for_change=True)

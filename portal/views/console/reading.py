@@ -3,11 +3,25 @@
 Bodies are fetched no further than they are shown at once: long ones, quoted text and pictures load where they stand.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, any_, case, func, literal, literal_column, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    any_,
+    case,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+)
+from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import aliased, defer, joinedload, selectinload
 
@@ -24,12 +38,14 @@ from portal.models import (
     Message,
     SlaPolicy,
     Ticket,
+    TicketLink,
     User,
 )
 from portal.rules import escalation as escalation_rules
 from portal.rules import sla as sla_rules
 from portal.rules.fields import Field
 from portal.services import escalation, fields, sla
+from portal.services.linking import RELATIONS
 from portal.views.console import search
 
 MESSAGES_AT_ONCE = 30
@@ -42,14 +58,25 @@ MOST_CANDIDATES = 10
 
 
 @dataclass(frozen=True)
+class Linked:
+    """A ticket that another one has to do with; only what it is to it, where it is out of reach."""
+
+    relation: str
+    number: int | None = None
+    subject: str = ""
+    status: str = ""
+
+
+@dataclass(frozen=True)
 class Found:
-    """A ticket, its policy, its escalations that are still open, the names of its followers, the desk's own fields."""
+    """A ticket, its policy, its open escalations, its followers' names, the desk's own fields, and linked tickets."""
 
     ticket: Ticket
     policy: SlaPolicy | None
     escalations: tuple[Escalation, ...]
     followers: tuple[str, ...] = ()
     fields: tuple[Field, ...] = ()
+    links: tuple[Linked, ...] = ()
 
     @property
     def escalation(self) -> Escalation | None:
@@ -112,7 +139,7 @@ def ticket_of(user: User, number: int) -> Found:
     """The ticket with what its page names. Two statements. Raises NotFound out of reach."""
     found = (
         access.visible_tickets(user)
-        .add_columns(SlaPolicy, Escalation, _follower_names(), fields.definitions_as_json())
+        .add_columns(SlaPolicy, Escalation, _follower_names(), fields.definitions_as_json(), _links())
         .outerjoin(SlaPolicy, SlaPolicy.id == Ticket.policy_id)
         # At most one is open for a level, and levels are few.
         .outerjoin(Escalation, and_(Escalation.ticket_id == Ticket.id, Escalation.ended_at.is_(None)))
@@ -128,7 +155,7 @@ def ticket_of(user: User, number: int) -> Found:
     rows = db.session.execute(found).unique().all()
     if not rows:
         raise NotFound("There is no such ticket within your reach.")
-    ticket, policy, _, followers, definitions = rows[0]
+    ticket, policy, _, followers, definitions, links = rows[0]
     escalations = tuple(row[2] for row in rows if row[2] is not None)
     return Found(
         ticket,
@@ -136,6 +163,7 @@ def ticket_of(user: User, number: int) -> Found:
         escalations,
         tuple((followers or "").splitlines()),
         fields.keep_definitions(definitions),
+        tuple(_linked(user, *each) for each in json.loads(links or "[]")),
     )
 
 
@@ -149,6 +177,33 @@ def _follower_names() -> ColumnElement[str]:
         .correlate(Ticket)
         .scalar_subquery()
     )
+
+
+def _links() -> ColumnElement[str]:
+    """The ticket's links as a JSON text, those to tickets that went into another one left out."""
+    # Tables, not rows of the session: what may be shown of a ticket out of reach is decided link by link.
+    link, other = TicketLink.__table__.alias(), Ticket.__table__.alias()
+    begins_here = link.c.from_ticket_id == Ticket.id
+    told = func.json_build_array(
+        link.c.kind, begins_here, other.c.branch_id, other.c.number, other.c.subject, other.c.status
+    )
+    return (
+        select(sql_cast(func.json_agg(aggregate_order_by(told, link.c.id)), Text))
+        .select_from(link)
+        .join(other, other.c.id == case((begins_here, link.c.to_ticket_id), else_=link.c.from_ticket_id))
+        .where(or_(begins_here, link.c.to_ticket_id == Ticket.id), other.c.merged_into_id.is_(None))
+        .correlate(Ticket)
+        .scalar_subquery()
+    )
+
+
+def _linked(  # noqa: PLR0917 - the parts of a link, as _links puts them together
+    user: User, kind: str, begins_here: bool, branch_id: int, number: int, subject: str, status: str
+) -> Linked:
+    relation = RELATIONS[kind, begins_here]
+    if not access.may_see_branch(user, branch_id):
+        return Linked(relation)
+    return Linked(relation, number, subject, status)
 
 
 def thread_of(ticket: Ticket, *, before: int | None = None, size: int = MESSAGES_AT_ONCE) -> Thread:

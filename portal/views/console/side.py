@@ -10,7 +10,7 @@ from portal.models import Escalation, Ticket, User
 from portal.rules import lifecycle
 from portal.rules.escalation import PathStep
 from portal.rules.sla import CLOCK_KINDS, CLOCK_LABELS, ClockView
-from portal.services import sla
+from portal.services import linking, sla
 from portal.views.console import reading, words
 from portal.views.console.own_fields import FieldLine, lines_of
 from portal.views.console.reading import Found, Standing
@@ -54,6 +54,17 @@ class OtherTicket:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A linked ticket; without a number it lies out of reach."""
+
+    number: int | None
+    subject: str
+    status: str
+    url: str
+    is_open: bool
+
+
+@dataclass(frozen=True)
 class Stretch:
     """A stretch of a clock's life: when, why, and how much of it counted."""
 
@@ -93,6 +104,8 @@ class Side:
     opened_exactly: str
     followers: tuple[str, ...]
     fields: tuple[FieldLine, ...]
+    # By what this ticket is to them, as a heading.
+    links: tuple[tuple[str, tuple[Link, ...]], ...]
 
 
 def side_of(found: Found, standing: Standing, user: User, reader: Reader) -> Side:
@@ -115,6 +128,7 @@ def side_of(found: Found, standing: Standing, user: User, reader: Reader) -> Sid
         opened_exactly=reader.exactly(ticket.created_at),
         followers=found.followers,
         fields=lines_of(found.fields, ticket),
+        links=_links(found),
     )
 
 
@@ -129,6 +143,20 @@ def snoozed_line(ticket: Ticket, reader: Reader) -> str:
         return ""
     who = reader.name(ticket.snoozed_by).replace("You", "you")
     return f"Snoozed until {reader.moment(ticket.snoozed_until)} by {who}"
+
+
+def effects_line(ticket: Ticket) -> str:
+    """For a ticket that is finished: how many of those that it causes are not; "" for none."""
+    if ticket.status not in ("resolved", "closed"):
+        return ""
+    count = linking.count_open_effects(ticket)
+    if not count:
+        return ""
+    return (
+        f"{count} tickets that it causes are still open."
+        if count > 1
+        else "One ticket that it causes is still open."
+    )
 
 
 def explanations_of(ticket: Ticket, reader: Reader) -> list[Explanation]:
@@ -207,6 +235,26 @@ def _step_says(step: PathStep, ticket: Ticket, reader: Reader) -> str:
         when = reader.moment(step.at).removeprefix("Today ")
         return " · ".join(part for part in (f"at {when} {step.unless}".strip(), names) if part)
     return names or "nobody on this level yet"
+
+
+def _links(found: Found) -> tuple[tuple[str, tuple[Link, ...]], ...]:
+    return tuple(
+        (heading.heading, links)
+        for relation, heading in words.RELATIONS.items()
+        if (links := tuple(_link(each) for each in found.links if each.relation == relation))
+    )
+
+
+def _link(linked: reading.Linked) -> Link:
+    if linked.number is None:
+        return Link(None, "A ticket in another branch", "", "", is_open=True)
+    return Link(
+        number=linked.number,
+        subject=linked.subject or "(no subject)",
+        status=lifecycle.label(linked.status),
+        url=url_for("console.ticket", number=linked.number),
+        is_open=linked.status in lifecycle.OPEN_STATUSES,
+    )
 
 
 def _others(tickets: Sequence[Ticket], reader: Reader) -> tuple[OtherTicket, ...]:

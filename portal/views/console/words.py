@@ -10,6 +10,15 @@ from flask_login import current_user
 from portal.models import Agent, User
 from portal.models.columns import now
 
+
+@dataclass(frozen=True)
+class Relation:
+    """What a ticket is to another: as a heading over the others, and as a sentence that goes on with one."""
+
+    heading: str
+    says: str
+
+
 PRIORITIES = {"low": "Low", "normal": "Normal", "high": "High", "urgent": "Urgent"}
 TYPES = {
     "question": "Question",
@@ -36,6 +45,13 @@ SLA_STATES = {
     "in_time": "In time",
     "paused": "Paused",
     "none": "Without a clock",
+}
+RELATIONS = {
+    "related": Relation("Related", "related to it"),
+    "duplicates": Relation("Duplicate of", "a duplicate of it"),
+    "duplicated_by": Relation("Duplicates", "what it is a duplicate of"),
+    "caused_by": Relation("Caused by", "caused by it"),
+    "causes": Relation("Causes", "its cause"),
 }
 NAMELESS = "Someone without a name"
 

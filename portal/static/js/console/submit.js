@@ -25,7 +25,7 @@ async function send(form, submitter) {
     document.activeElement?.blur();
     form.dispatchEvent(new CustomEvent("portal:done", { bubbles: true }));
     form.closest("dialog")?.close();
-    if (answer.says && !form.hasAttribute("data-quiet")) {
+    if (answer.says && (answer.is_news || !form.hasAttribute("data-quiet"))) {
       announce(answer.says, { action: actionOf(answer.action), seconds: answer.action?.seconds });
     }
     document.dispatchEvent(new CustomEvent("portal:changed"));

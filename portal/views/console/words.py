@@ -49,7 +49,7 @@ SLA_STATES = {
 RELATIONS = {
     "related": Relation("Related", "related to it"),
     "duplicates": Relation("Duplicate of", "a duplicate of it"),
-    "duplicated_by": Relation("Duplicates", "what it is a duplicate of"),
+    "duplicated_by": Relation("Duplicates", "the original of it"),
     "caused_by": Relation("Caused by", "caused by it"),
     "causes": Relation("Causes", "its cause"),
 }

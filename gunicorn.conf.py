@@ -1,5 +1,6 @@
 """How the web process runs: greenlets, so that a thousand open live connections cost memory and no threads."""
 
+import gc
 import os
 import resource
 
@@ -21,3 +22,9 @@ preload_app = False
 accesslog = None
 loglevel = "warning"
 control_socket_disable = True
+
+
+def post_worker_init(_worker: object) -> None:
+    """What the application is made of stays: the collector need not walk through it again and again."""
+    gc.collect()
+    gc.freeze()

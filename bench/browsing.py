@@ -27,6 +27,10 @@ class Browser:
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         self._cookies: dict[str, str] = {}
+        self._token = ""
+        # Of the last answer, where the web process is `bench.watched`.
+        self.statements = 0
+        self.statement_seconds = 0.0
 
     def sign_in(self, username: str, password: str) -> None:
         """Through the sign-in form, its token included."""
@@ -41,11 +45,17 @@ class Browser:
         """Status and body."""
         return self._ask("GET", path)
 
+    def post(self, path: str, fields: dict[str, str]) -> tuple[int, bytes]:
+        """Status and body of the answer to a form, which a page of ours must have given a token before."""
+        return self._ask("POST", path, urlencode({"csrf_token": self._token, **fields}))
+
     def page(self, path: str) -> bytes:
         """The body of a page that must be there."""
         status, body = self.get(path)
         if status != 200:
             raise RuntimeError(f"{path} was answered with {status}: {body[:300]!r}")
+        found = re.search(rb'name="csrf-token" content="([^"]+)"', body)
+        self._token = found[1].decode() if found else self._token
         return body
 
     def stream(self, path: str) -> Iterator[bytes]:
@@ -68,6 +78,9 @@ class Browser:
             if name.lower() == "set-cookie":
                 key, _, rest = value.partition("=")
                 self._cookies[key] = rest.partition(";")[0]
+        said = re.fullmatch(r"db;dur=([\d.]+);desc=(\d+)", answer.headers.get("Server-Timing", ""))
+        if said:
+            self.statement_seconds, self.statements = float(said[1]) / 1000, int(said[2])
         return answer.status, content
 
     def _answer(self, method: str, path: str, body: str | None) -> http.client.HTTPResponse:

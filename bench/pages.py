@@ -1,154 +1,221 @@
-"""Pages of a signed-in person through the real web process: beside a small database, and beside their own SQL."""
+"""Pages of a signed-in person through the real web process: on a small and a large database in turn, in one run.
 
+Each round asks the small and the large one right after another, so that what else the machine does falls on both. The
+time of a page's own statements is taken in the very requests that are measured.
+"""
+
+import gzip
+import os
+import re
 import time
-from dataclasses import dataclass
-from typing import Any
-
-from flask.testing import FlaskClient
-from sqlalchemy import Engine, event
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 
 from bench import world
-from bench.browsing import Browser, client_of, served
+from bench.browsing import Browser, served
 from bench.installation import SMALL_TICKETS, Installation, results_dir, running, ticket_count
 from bench.loader import password_of, world_of
-from bench.measure import REPEATS, Spread, print_table, spread_of, timed, write_results
+from bench.measure import REPEATS, WARM_UPS, Spread, print_table, spread_of, write_results
 
-AGENT, LEAD, ADMIN = "agent1-1", "lead1-0", "bench-admin"
+AGENT, SECOND_TIER, LEAD, ADMIN = "agent1-1", "agent1-8", "lead1-0", "bench-admin"
+VIEWS = (
+    "branch", "mine", "unassigned", "at_risk", "breached", "waiting", "open", "snoozed", "following", "closed",
+)  # fmt: skip
+SORTS = ("due", "newest", "oldest", "priority", "activity")
+FAR = 1_000
 
 
 @dataclass(frozen=True)
 class Page:
-    """What is asked for, and by whom."""
+    """What is asked for, and by whom. `fields` are given for a form that is sent."""
 
     name: str
     username: str
     path: str
+    fields: dict[str, str] | None = None
 
 
-@dataclass(frozen=True)
-class Own:
-    """What a page costs inside its process: SQL alone, and all of it."""
+@dataclass
+class Times:
+    """Seconds of one page on one database, request by request."""
 
-    sql: Spread
-    statements: int
-    whole: Spread
+    whole: list[float] = field(default_factory=list)
+    sql: list[float] = field(default_factory=list)
+    statements: int = 0
+    rows: int = 0
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One page measured on one database."""
+    """One page on one database."""
 
-    http: Spread
-    own: Own
-    size_bytes: int
+    whole: Spread
+    sql: Spread
+    statements: int
+    rows: int
+    compressed_bytes: int
 
 
-def pages(installation: Installation) -> list[Page]:
+def pages(installation: Installation, browsers: dict[str, Browser]) -> list[Page]:
     """Every page that is measured, with the tickets of that database."""
     threads = world_of(installation).thread_numbers
-    return [
-        Page("queue: my branch", AGENT, "/queue?view=branch"),
-        Page("queue: mine", AGENT, "/queue?view=mine"),
-        Page("queue: unassigned", AGENT, "/queue?view=unassigned"),
-        Page("queue: all open, admin", ADMIN, "/queue?view=open"),
-        Page("queue: recently closed", AGENT, "/queue?view=closed"),
-        Page("ticket, 10 messages", AGENT, f"/tickets/{threads[10]}"),
-        Page("ticket, 50 messages", AGENT, f"/tickets/{threads[50]}"),
-        Page("search, rare word", AGENT, f"/queue?view=all&text={world.RARE_WORD}"),
-        Page("search, common word", AGENT, f"/queue?view=all&text={world.COMMON_WORD}"),
-        Page("search, rare word, admin", ADMIN, f"/queue?view=all&text={world.RARE_WORD}"),
-        Page("search, common word, admin", ADMIN, f"/queue?view=all&text={world.COMMON_WORD}"),
+    common, rare = world.COMMON_WORD, world.RARE_WORD
+    found = [Page(f"queue: {view}", AGENT, f"/queue?view={view}") for view in VIEWS]
+    found.append(Page("queue: escalated", SECOND_TIER, "/queue?view=escalated"))
+    found += [Page(f"all tickets by {sort}", AGENT, f"/queue?view=all&sort={sort}") for sort in SORTS]
+    found += [
+        Page(f"all tickets by {sort}, every branch", ADMIN, f"/queue?view=all&sort={sort}") for sort in SORTS
+    ]
+    found.append(Page("all open, every branch", ADMIN, "/queue?view=open"))
+    found.append(Page(f"all tickets, page {FAR:,} or the last", ADMIN, _far(browsers[ADMIN])))
+    found += [
+        Page(f"ticket, {length} messages", AGENT, f"/tickets/{threads[length]}") for length in (10, 50, 500)
+    ]
+    for name, query in (
+        ("rare word", rare),
+        ("common word", common),
+        ("two common words", f"{common}+order"),
+        ("a phrase", f"%22{common}+order%22"),
+        ("common word, is:open", f"{common}+is:open"),
+        ("common word, without another", f"{common}+-{rare}"),
+        ("common word, after a day", f"{common}+after:2000-01-01"),
+        ("a name that many have", "jonas"),
+    ):
+        found.append(Page(f"search: {name}", AGENT, f"/queue?view=all&text={query}"))
+        found.append(Page(f"search: {name}, every branch", ADMIN, f"/queue?view=all&text={query}"))
+    reply = {"to": "customer0@mail0.example", "html": "Thank you, we look into it.", "format": "text"}
+    found += [
+        Page("a reply", AGENT, f"/tickets/{threads[10]}/reply", reply),
         Page("leads, 30 days, one branch", LEAD, "/leads/?days=30"),
-        Page("leads, 30 days, all branches", ADMIN, "/leads/?days=30"),
+        Page("leads, 30 days, every branch", ADMIN, "/leads/?days=30"),
         Page("admin: customers", ADMIN, "/admin/customers/list/"),
         Page("admin: addresses", ADMIN, "/admin/addresses/list/"),
         Page("admin: events", ADMIN, "/admin/events/list/"),
         Page("admin: inbox", ADMIN, "/admin/inbox/list/"),
         Page("admin: people", ADMIN, "/admin/people/list/"),
     ]
+    return found
 
 
 def run() -> None:
-    """Measure every page on the small and on the large database, print and write."""
-    small = _measure(SMALL_TICKETS)
-    large = _measure(ticket_count())
-    rows = [_row(name, figure, small.get(name)) for name, figure in large.items()]
+    """Measure every page on the small and on the large database in turn, print and write. It sends replies."""
+    sizes = (SMALL_TICKETS, ticket_count())
+    with ExitStack() as stack:
+        asked: dict[int, tuple[list[Page], dict[str, Browser]]] = {}
+        for count in sizes:
+            installation = stack.enter_context(running(count))
+            installation.mark_used()
+            port, _ = stack.enter_context(served(installation, "bench.watched:app"))
+            browsers = _browsers(installation, port)
+            asked[count] = (pages(installation, browsers), browsers)
+        wanted = os.environ.get("BENCH_PAGES", "")
+        chosen = [place for place, page in enumerate(asked[sizes[1]][0]) if wanted in page.name]
+        figures = {sizes[1]: {}, sizes[0]: {}}
+        for place in chosen:
+            times = _in_turn(
+                {count: _asking(found[place], browsers) for count, (found, browsers) in asked.items()}
+            )
+            for count, taken in times.items():
+                figures[count][asked[sizes[1]][0][place].name] = _figure(taken)
+    _report(figures[sizes[0]], figures[sizes[1]])
+
+
+def _browsers(installation: Installation, port: int) -> dict[str, Browser]:
+    browsers = {}
+    for username in (AGENT, SECOND_TIER, LEAD, ADMIN):
+        browsers[username] = Browser(port)
+        browsers[username].sign_in(username, password_of(installation))
+        browsers[username].page("/queue")
+    return browsers
+
+
+def _far(browser: Browser) -> str:
+    """The address of page FAR of all tickets, or of the last one before there are no more, as "More tickets" leads."""
+    path = "/queue?view=all&sort=newest"
+    for _ in range(FAR - 1):
+        found = re.search(rb'data-more="([^"]+)"', browser.page(path.replace("/queue?", "/queue/list?")))
+        if found is None:
+            break
+        path = found[1].decode().replace("&amp;", "&").replace("/queue/list?", "/queue?")
+    return path
+
+
+def _asking(page: Page, browsers: dict[str, Browser]) -> Callable[[Times], None]:
+    browser = browsers[page.username]
+
+    def ask(times: Times) -> None:
+        began = time.perf_counter()
+        if page.fields is None:
+            body = browser.page(page.path)
+        else:
+            status, body = browser.post(page.path, page.fields)
+            if status not in (200, 302, 303):
+                raise RuntimeError(f"{page.path} was answered with {status}: {body[:300]!r}")
+        times.whole.append(time.perf_counter() - began)
+        times.sql.append(browser.statement_seconds)
+        times.statements, times.rows = browser.statements, body.count(b'id="row-')
+        times.size_bytes = len(gzip.compress(body, 6))
+
+    return ask
+
+
+def _in_turn(asking: dict[int, Callable[[Times], None]]) -> dict[int, Times]:
+    for ask in asking.values():
+        for _ in range(WARM_UPS):
+            ask(Times())
+    times = {count: Times() for count in asking}
+    for _ in range(REPEATS):
+        for count, ask in asking.items():
+            ask(times[count])
+    return times
+
+
+def _figure(times: Times) -> Figure:
+    return Figure(
+        spread_of(times.whole), spread_of(times.sql), times.statements, times.rows, times.size_bytes
+    )
+
+
+def _report(small: dict[str, Figure], large: dict[str, Figure]) -> None:
     print_table(
-        f"Pages, {ticket_count():,} tickets (ms; {REPEATS} requests after 5 warm-ups)",
-        ["page", "median", "p95", f"× {SMALL_TICKETS:,}", "SQL", "statements", "× SQL", "KB"],
-        rows,
+        f"Pages, {ticket_count():,} tickets, in turn with {SMALL_TICKETS:,} "
+        f"(ms; {REPEATS} requests after {WARM_UPS} warm-ups)",
+        [
+            "page",
+            "median",
+            "p95",
+            "× small",
+            "p95 × small",
+            "SQL",
+            "× SQL",
+            "p95 × SQL",
+            "statements",
+            "rows",
+            "small",
+            "KB",
+        ],
+        [
+            [
+                name,
+                figure.whole.median,
+                figure.whole.p95,
+                figure.whole.median / small[name].whole.median,
+                figure.whole.p95 / small[name].whole.p95,
+                figure.sql.median,
+                figure.whole.median / figure.sql.median if figure.sql.median else None,
+                figure.whole.p95 / figure.sql.p95 if figure.sql.p95 else None,
+                figure.statements,
+                figure.rows,
+                small[name].rows,
+                round(figure.compressed_bytes / 1024),
+            ]
+            for name, figure in large.items()
+        ],
     )
     write_results(
         results_dir(),
         "pages",
         {"tickets": ticket_count(), "small_tickets": SMALL_TICKETS, "pages": large, "small_pages": small},
     )
-
-
-def _measure(count: int) -> dict[str, Figure]:
-    with running(count) as installation:
-        wanted = pages(installation)
-        own = _own_costs(installation, wanted)
-        found = {}
-        with served(installation) as (port, _pid):
-            browsers = {}
-            for username in {page.username for page in wanted}:
-                browsers[username] = Browser(port)
-                browsers[username].sign_in(username, password_of(installation))
-            for page in wanted:
-                browser = browsers[page.username]
-                body = browser.page(page.path)
-                found[page.name] = Figure(timed(lambda: browser.page(page.path)), own[page.name], len(body))  # noqa: B023 - called at once
-        return found
-
-
-def _own_costs(installation: Installation, wanted: list[Page]) -> dict[str, Own]:
-    """Each page in this process, with the time that its statements take at the database's door."""
-    app = installation.app()
-    return {page.name: _own_cost(client_of(app, page.username), page.path) for page in wanted}
-
-
-def _own_cost(client: FlaskClient, path: str) -> Own:
-    began: dict[int, float] = {}
-    spent: list[float] = []
-
-    def before(connection: Any, *_rest: Any) -> None:
-        began[id(connection)] = time.perf_counter()
-
-    def after(connection: Any, *_rest: Any) -> None:
-        spent.append(time.perf_counter() - began[id(connection)])
-
-    sql, whole, statements = [], [], 0
-    event.listen(Engine, "before_cursor_execute", before)
-    event.listen(Engine, "after_cursor_execute", after)
-    try:
-        for run_number in range(5 + 20):
-            spent.clear()
-            start = time.perf_counter()
-            answer = client.get(path)
-            seconds = time.perf_counter() - start
-            if answer.status_code != 200:
-                raise RuntimeError(f"{path} was answered with {answer.status_code}")
-            if run_number >= 5:
-                sql.append(sum(spent))
-                whole.append(seconds)
-                statements = len(spent)
-    finally:
-        event.remove(Engine, "before_cursor_execute", before)
-        event.remove(Engine, "after_cursor_execute", after)
-    return Own(spread_of(sql), statements, spread_of(whole))
-
-
-def _row(name: str, large: Figure, small: Figure | None) -> list[object]:
-    ratio = large.http.median / small.http.median if small else None
-    sql = large.own.sql.median
-    return [
-        name,
-        large.http.median,
-        large.http.p95,
-        ratio,
-        sql,
-        large.own.statements,
-        large.http.median / sql if sql else None,
-        round(large.size_bytes / 1024),
-    ]

@@ -5,6 +5,7 @@ what views and services call; `scope_session` applies the same limits beneath ev
 that a query which forgot its door (a row action, a drop-down, a foreign key in a REST body) still finds nothing.
 """
 
+from functools import lru_cache
 from typing import Any
 
 from flask import g, has_request_context
@@ -217,15 +218,17 @@ def _scope_of_request() -> frozenset[int] | None:
         g.is_scope_loading = False
 
 
-def _criteria(ids: frozenset[int]) -> list[Any]:
+@lru_cache(maxsize=1000)
+def _criteria(ids: frozenset[int]) -> tuple[Any, ...]:
+    """Made once for the same branches: every statement of a page takes them along."""
     tickets = select(Ticket.id).where(Ticket.branch_id.in_(ids))
-    return [
+    return (
         with_loader_criteria(Ticket, Ticket.branch_id.in_(ids), include_aliases=True),
         with_loader_criteria(Escalation, Escalation.branch_id.in_(ids), include_aliases=True),
         with_loader_criteria(Event, Event.branch_id.in_(ids), include_aliases=True),
         with_loader_criteria(Message, Message.ticket_id.in_(tickets), include_aliases=True),
         with_loader_criteria(Clock, Clock.ticket_id.in_(tickets), include_aliases=True),
-    ]
+    )
 
 
 def _in_branches(user: User, column: Any) -> ColumnElement[bool]:

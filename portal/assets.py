@@ -1,12 +1,15 @@
 """Static files under addresses that change with their content, so that browsers may keep them for ever."""
 
 import hashlib
+import time
 from functools import lru_cache
 from pathlib import Path
 
-from flask import Flask, Response, current_app, g, request, url_for
+from flask import Flask, Response, current_app, request, url_for
 
 KEEP_SECONDS = 365 * 24 * 3600
+# Files are looked at again after this long: somebody at work on them sees what they have changed.
+LOOK_SECONDS = 2
 # Modules import one another by name, so a change in one must change the address of all.
 MODULES = "js"
 
@@ -18,13 +21,15 @@ def install_assets(app: Flask) -> None:
 
 
 def asset(path: str) -> str:
-    """The address of `static/<path>` with a version made from its content. Looks at each file once a request."""
-    known: dict[str, str] = g.setdefault("assets", {})
-    if path not in known:
-        known[path] = url_for(
-            "static", filename=path, v=_version(Path(current_app.static_folder or ""), path)
-        )
-    return known[path]
+    """The address of `static/<path>` with a version made from its content."""
+    return _address(
+        current_app.static_folder or "", request.script_root, path, int(time.monotonic() // LOOK_SECONDS)
+    )
+
+
+@lru_cache(maxsize=512)
+def _address(root: str, _script_root: str, path: str, _look: int) -> str:
+    return url_for("static", filename=path, v=_version(Path(root), path))
 
 
 def _version(root: Path, path: str) -> str:

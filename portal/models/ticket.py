@@ -23,6 +23,7 @@ from portal.extensions import Model, db
 from portal.models.branch import PRIORITIES, Branch
 from portal.models.columns import BigId, Created, Json, SmallId, Timestamp, one_of
 from portal.models.customer import CHANNEL_KINDS, Customer
+from portal.models.message import LARGE_SLICE, SMALL_SLICE
 from portal.rules.lifecycle import OPEN_STATUSES, STATUSES
 
 TICKET_TYPES = ("question", "incident", "bug", "improvement", "feature_request")
@@ -142,10 +143,13 @@ class Ticket(Model):
         Index("ix_ticket_follows", "follows_id", postgresql_where=text("follows_id IS NOT NULL")),
         Index("ix_ticket_merged_into", "merged_into_id", postgresql_where=text("merged_into_id IS NOT NULL")),
         Index(
-            "ix_ticket_subject_trgm",
+            "ix_ticket_subject_slices",
             "subject",
+            text(f"(id >> {SMALL_SLICE})"),
+            text(f"(id >> {LARGE_SLICE})"),
             postgresql_using="gin",
             postgresql_ops={"subject": "gin_trgm_ops"},
+            postgresql_with={"gin_pending_list_limit": 128},
         ),
     )
 

@@ -7,6 +7,9 @@ from datetime import date
 
 LONGEST = 200
 MOST_TERMS = 16
+# A piece of a text that shows a match: how much of it, and how much of that before the match.
+PIECE_LETTERS = 180
+LETTERS_BEFORE = 60
 # What can stand before a colon; anything else with a colon is a word, as in "error: 42".
 OPERATORS = (
     "from",
@@ -37,6 +40,14 @@ class Term:
     is_excluded: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Forms:
+    """What a word is looked for as: everything that begins with its stem, or these lexemes where that were too much."""
+
+    stem: str
+    lexemes: tuple[str, ...] = ()
+
+
 def parse_query(text: str) -> tuple[Term, ...]:
     """The terms of a query in order, each once. Never raises: what makes no sense as an operator is a word."""
     found: dict[Term, None] = {}
@@ -64,22 +75,66 @@ def day_of(term: Term) -> date | None:
     return found if 1970 <= found.year <= 9000 else None
 
 
-def ts_query(terms: Sequence[Term], stems: Mapping[str, str]) -> str:
+def words_of(terms: Sequence[Term]) -> list[str]:
+    """The words of these terms in small letters, each once; what is no word of letters or digits is left out."""
+    return list(dict.fromkeys(word for term in terms for word in _words(term)))
+
+
+def ts_query(terms: Sequence[Term], forms: Mapping[str, Forms]) -> str:
     """A PostgreSQL tsquery (configuration `simple`) for messages that hold all these words; "" when there is none.
 
-    A word matches everything that begins with its stem (`stems`, by word, where a language has one); a phrase matches
-    its words as they stand, one after the other.
+    A word matches everything that begins with its stem, or the forms that are named; one of digits matches itself. Of a
+    phrase it asks for the words alone: that they stand together is for `phrase_patterns` to say.
     """
-    parts = []
+    parts: dict[str, None] = {}
     for term in terms:
-        words = [word.lower() for word in re.findall(r"\w+", term.text)]
-        if not words:
-            continue
-        if term.is_phrase:
-            parts.append("(" + " <-> ".join(_quoted(word) for word in words) + ")")
-        else:
-            parts.extend(f"{_quoted(stems.get(word, word))}:*" for word in words)
+        for word in _words(term):
+            parts.setdefault(_quoted(word) if term.is_phrase or word.isdigit() else _any_of(word, forms))
     return " & ".join(parts)
+
+
+def phrase_patterns(terms: Sequence[Term]) -> list[str]:
+    """Regular expressions (PostgreSQL's) that a text must match to hold the phrases as they stand."""
+    return [_pattern_of(term, {}) for term in terms if term.is_phrase and _words(term)]
+
+
+def text_pattern(terms: Sequence[Term], forms: Mapping[str, Forms]) -> str:
+    """A regular expression (PostgreSQL's) for any of these words and phrases in a text; "" when there is none."""
+    return "|".join(_pattern_of(term, forms) for term in terms if _words(term))
+
+
+def piece_of(text: str, pattern: str) -> list[tuple[str, bool]]:
+    """The piece of a text around the first match of a `text_pattern`, in parts, and whether each is a match."""
+    python_pattern = pattern.replace(r"\m", r"\b").replace(r"\M", r"\b")
+    found = re.compile(rf"(?:{python_pattern})\w*", re.IGNORECASE)
+    plain = " ".join(text.split())
+    first = found.search(plain)
+    at = first.start() if first else 0
+    begin = plain.find(" ", max(0, at - LETTERS_BEFORE)) + 1 if at > LETTERS_BEFORE else 0
+    piece = plain[begin : begin + PIECE_LETTERS]
+    parts, end = [], 0
+    for match in found.finditer(piece):
+        parts += [(piece[end : match.start()], False), (match[0], True)]
+        end = match.end()
+    return [part for part in [*parts, (piece[end:], False)] if part[0]]
+
+
+def _words(term: Term) -> list[str]:
+    return [word.lower() for word in re.findall(r"\w+", term.text)]
+
+
+def _any_of(word: str, forms: Mapping[str, Forms]) -> str:
+    found = forms.get(word, Forms(word))
+    if not found.lexemes:
+        return f"{_quoted(found.stem)}:*"
+    return "(" + " | ".join(_quoted(lexeme) for lexeme in found.lexemes) + ")"
+
+
+def _pattern_of(term: Term, forms: Mapping[str, Forms]) -> str:
+    words = _words(term)
+    if term.is_phrase:
+        return r"\m" + r"\W+".join(words) + r"\M"
+    return "|".join(rf"\m{forms.get(word, Forms(word)).stem}" for word in words)
 
 
 def _quoted(lexeme: str) -> str:

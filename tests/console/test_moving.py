@@ -11,7 +11,7 @@ from portal.services import moving
 from tests.factory import Factory
 
 PARTIAL = {"X-Partial": "1"}
-MOST_STATEMENTS = 8
+MOST_STATEMENTS = 10
 
 
 class Desk:

@@ -3,10 +3,11 @@
 import re
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 from portal.extensions import db
-from portal.models import Attachment, Tag
+from portal.models import Attachment, Message, Tag
+from portal.views.console import finding
 from tests.factory import Factory
 
 
@@ -131,7 +132,42 @@ def test_words_are_found_by_their_index(desk) -> None:
     plan = db.session.scalars(
         text(
             "EXPLAIN SELECT ticket_id FROM message WHERE "
-            "to_tsvector('simple'::regconfig, \"left\"(message.text, 100000)) @@ to_tsquery('simple', 'refund')"
+            "to_tsvector('simple'::regconfig, \"left\"(message.text, 100000)) @@ to_tsquery('simple', 'refund') "
+            "AND (id >> 14) = 0::bigint"
         )
     )
-    assert "ix_message_words" in "\n".join(plan)
+    found = "\n".join(plan)
+    assert "ix_message_word_slices" in found
+    assert "(id >> 14) = " in found.partition("Index Cond")[2]
+
+
+def test_a_common_word_is_looked_for_among_the_newest_and_the_page_says_so(desk, count_queries) -> None:
+    """As on a desk of a million: the statistics know the word, and each look at the index is at one slice."""
+    _fill(desk.lamp.id, finding.MOST_LOOKED_AT + 10)
+    finding.lexicon_of.cache_clear()
+    try:
+        with count_queries() as statements:
+            page = desk.client.get("/queue", query_string={"view": "all", "text": "refunded"}).get_data(
+                as_text=True
+            )
+        assert len(statements) <= 12, "\n".join(statements)
+        known = dict(finding.lexicon_of(0).beginning_with("refund"))
+        assert known["refund"] > finding.MANY_MESSAGES
+        assert f'id="row-{desk.lamp.number}"' in page
+        assert re.search(r'class="list-note[^>]*data-part="note" >', page)
+        # What else narrows it still finds what is older.
+        assert desk("refunded leaks") == ["kettle"]
+    finally:
+        finding.lexicon_of.cache_clear()
+
+
+def _fill(ticket_id: int, amount: int) -> None:
+    said = {"ticket_id": ticket_id, "direction": "in", "text": "A refund, once more."}
+    db.session.execute(insert(Message), [said] * amount)
+    db.session.execute(text("ANALYZE message"))
+    db.session.commit()
+
+
+def test_a_word_of_two_letters_and_an_unknown_one_are_found_too(desk) -> None:
+    assert desk("my") == ["kettle"]
+    assert desk("re") == ["kettle", "lamp"]

@@ -6,7 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.rules.search import LONGEST, MOST_TERMS, Term, day_of, parse_query, ts_query
+from portal.rules.search import (
+    LETTERS_BEFORE,
+    LONGEST,
+    MOST_TERMS,
+    PIECE_LETTERS,
+    Forms,
+    Term,
+    day_of,
+    parse_query,
+    phrase_patterns,
+    piece_of,
+    text_pattern,
+    ts_query,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +51,7 @@ def test_nothing_that_is_typed_raises(text: str) -> None:
     terms = parse_query(text)
     assert len(terms) <= MOST_TERMS
     ts_query(terms, {})
+    piece_of(text, text_pattern(terms, {}) or "x")
     for term in terms:
         day_of(term)
         assert len(term.text) <= LONGEST
@@ -59,8 +73,45 @@ def test_days_are_read(text: str, day: date | None) -> None:
     assert day_of(Term(text, "before")) == day
 
 
-def test_words_are_looked_for_by_their_stems_and_phrases_as_they_stand() -> None:
-    terms = parse_query('refunds "red lamp" it\'s')
+def test_words_are_looked_for_by_their_stems_and_phrases_by_their_words() -> None:
+    terms = parse_query('refunds "red lamp" it\'s 10482')
 
-    assert ts_query(terms, {"refunds": "refund"}) == "'refund':* & ('red' <-> 'lamp') & 'it':* & 's':*"
+    assert (
+        ts_query(terms, {"refunds": Forms("refund")})
+        == "'refund':* & 'red' & 'lamp' & 'it':* & 's':* & '10482'"
+    )
     assert ts_query(parse_query("\\ ' !!"), {}) == ""
+    assert phrase_patterns(terms) == [r"\mred\W+lamp\M"]
+
+
+def test_a_common_word_is_looked_for_in_its_forms() -> None:
+    forms = {"refunds": Forms("refund", ("refunds", "refund", "refunded"))}
+
+    assert ts_query(parse_query("refunds lamp"), forms) == "('refunds' | 'refund' | 'refunded') & 'lamp':*"
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "parts"),
+    [
+        ("refund", "My Refunds, please", [("My ", False), ("Refunds", True), (", please", False)]),
+        (
+            '"red lamp"',
+            "a red,\n lamp and a red kettle",
+            [("a ", False), ("red, lamp", True), (" and a red kettle", False)],
+        ),
+        ("lamp", "clamp", [("clamp", False)]),
+        ("müller", "Frau MÜLLER", [("Frau ", False), ("MÜLLER", True)]),
+    ],
+)
+def test_a_piece_shows_where_the_words_stand(query: str, text: str, parts: list[tuple[str, bool]]) -> None:
+    assert piece_of(text, text_pattern(parse_query(query), {})) == parts
+
+
+def test_a_piece_of_a_long_text_begins_with_a_word_shortly_before_the_match() -> None:
+    piece = piece_of("word " * 100 + "lamp " + "more " * 100, text_pattern(parse_query("lamp"), {}))
+    whole = "".join(part for part, _ in piece)
+
+    assert [part for part, is_match in piece if is_match] == ["lamp"]
+    assert whole.startswith("word word")
+    assert whole.index("lamp") <= LETTERS_BEFORE
+    assert len(whole) <= PIECE_LETTERS

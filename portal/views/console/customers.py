@@ -10,7 +10,7 @@ from portal.errors_pages import wants_partial
 from portal.models import Customer
 from portal.services import customers
 from portal.views.console.blueprint import ID, blueprint, person
-from portal.views.console.search import number_in
+from portal.views.console.finding import number_in
 from portal.views.console.ticket import piece
 
 LARGEST_ID = 2**63 - 1

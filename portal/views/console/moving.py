@@ -14,7 +14,7 @@ from portal.services import moving
 from portal.views.console import reading, words
 from portal.views.console.answers import done
 from portal.views.console.blueprint import ID, blueprint, person
-from portal.views.console.search import number_in
+from portal.views.console.finding import number_in
 from portal.views.console.ticket import piece
 
 LONGEST_SEARCH = 200

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import flash, redirect, render_template, request, url_for
-from flask_login import current_user
 from werkzeug.wrappers import Response
 
 from portal import access
@@ -14,8 +13,8 @@ from portal.models.ticket import SEVERITIES, TICKET_TYPES
 from portal.rules import lifecycle
 from portal.rules.bulk import MOST_TICKETS
 from portal.services import saved_views
-from portal.views.console import bulk, lists, presence, search, words
-from portal.views.console.blueprint import blueprint
+from portal.views.console import bulk, finding, lists, presence, search, words
+from portal.views.console.blueprint import blueprint, person
 from portal.views.console.filters import EVERYTHING, SLA_STATES, VIEWS, TicketFilter, filter_from
 from portal.views.console.paging import ORDERS
 from portal.views.console.rows import rows_of
@@ -54,13 +53,22 @@ def home() -> Response:
 def queue() -> Any:
     try:
         wanted = wanted_list()
+        return _to_number(wanted) or _page(wanted)
     except UserFault as fault:
         return render_template("console/queue.html", fault=str(fault), **_left(None)), fault.status_code
-    number = search.number_in(wanted.text)
+
+
+def _to_number(wanted: TicketFilter) -> Response | None:
+    """To the ticket itself, where its number alone was searched for and nothing else has it."""
+    number = finding.number_in(wanted.text)
     if number is not None and wanted == TicketFilter(view=EVERYTHING.name, text=wanted.text):
-        found = lists.page_of(TicketFilter(view=EVERYTHING.name, text=wanted.text), current_user, size=2)
-        if len(found.tickets) == 1 and found.tickets[0].number == number:
+        found = search.found_by(wanted.text, person())
+        if len(found.ticket_ids) == 1 and lists.page_of(wanted, person()).tickets[0].number == number:
             return redirect(url_for("console.ticket", number=number))
+    return None
+
+
+def _page(wanted: TicketFilter) -> str:
     return render_template(
         "console/queue.html",
         fault="",
@@ -89,14 +97,14 @@ def queue_list() -> str:
 @blueprint.post("/queue/views")
 def save_view() -> Response:
     wanted = filter_from(request.form)
-    saved_views.save_view(current_user, request.form.get("name", ""), wanted.to_args())
+    saved_views.save_view(person(), request.form.get("name", ""), wanted.to_args())
     flash(f"The view “{request.form['name'].strip()}” is saved.", "success")
     return redirect(url_for("console.queue", **wanted.to_args()))
 
 
 @blueprint.post("/queue/views/<int:view_id>/remove")
 def remove_view(view_id: int) -> Response:
-    saved_views.remove_view(current_user, view_id)
+    saved_views.remove_view(person(), view_id)
     flash("The view is removed; its tickets are where they were.", "success")
     return redirect(url_for("console.queue"))
 
@@ -108,13 +116,14 @@ def wanted_list() -> TicketFilter:
         return wanted
     if wanted.is_narrowed:
         return replace(wanted, view=EVERYTHING.name)
-    return replace(wanted, view="branch" if access.memberships(current_user) else "open")
+    return replace(wanted, view="branch" if access.memberships(person()) else "open")
 
 
 def list_context(wanted: TicketFilter) -> dict[str, Any]:
     """What the template of a list needs; `current` marks the ticket beside it."""
-    page = lists.page_of(wanted, current_user, request.args.get("after", ""))
-    ids = access.branch_ids(current_user)
+    page = lists.page_of(wanted, person(), request.args.get("after", ""))
+    ids = access.branch_ids(person())
+    found = search.found_by(wanted.text, person(), wanted.zone)
     return {
         "wanted": wanted,
         "title": _title(wanted),
@@ -124,11 +133,12 @@ def list_context(wanted: TicketFilter) -> dict[str, Any]:
             words.reader(),
             presence=presence.of_tickets(ticket.id for ticket in page.tickets),
             shows_branch=(ids is None or len(ids) > 1) and wanted.branch is None,
-            found=search.snippets_of(wanted.text, [ticket.id for ticket in page.tickets]),
+            found=search.snippets_of(wanted.text, found, [ticket.id for ticket in page.tickets]),
         ),
         "current": request.args.get("current", type=int),
         # Beside a ticket the list is there to go on to the next one.
-        "may_pick": may_change(current_user) and "current" not in request.args,
+        "may_pick": may_change(person()) and "current" not in request.args,
+        "is_cut": found.is_cut,
         "is_continued": bool(request.args.get("after")),
         "next_url": _more_url(wanted, page.next_cursor),
         "list_url": url_for("console.queue_list", **wanted.to_args()),
@@ -137,7 +147,7 @@ def list_context(wanted: TicketFilter) -> dict[str, Any]:
 
 def shelves(wanted: TicketFilter | None) -> tuple[list[Shelf], list[Shelf]]:
     """The built-in views and the saved ones, with their counts."""
-    saved = {view.id: view for view in lists.saved_views(current_user)}
+    saved = {view.id: view for view in lists.saved_views(person())}
     readable: dict[str, TicketFilter] = {}
     for view in saved.values():
         try:
@@ -146,7 +156,7 @@ def shelves(wanted: TicketFilter | None) -> tuple[list[Shelf], list[Shelf]]:
             # Written by an older release; it is still there to be removed.
             continue
     countable = {name: one for name, one in readable.items() if _is_within_reach(one)}
-    counts = lists.counts_of({**lists.view_filters(), **countable}, current_user)
+    counts = lists.counts_of({**lists.view_filters(), **countable}, person())
     return (
         [_shelf(name, wanted, counts) for name in VIEWS],
         [_saved_shelf(view, readable.get(f"saved-{view.id}"), wanted, counts) for view in saved.values()],
@@ -154,7 +164,7 @@ def shelves(wanted: TicketFilter | None) -> tuple[list[Shelf], list[Shelf]]:
 
 
 def _is_within_reach(wanted: TicketFilter) -> bool:
-    return wanted.branch is None or access.may_see_branch(current_user, wanted.branch)
+    return wanted.branch is None or access.may_see_branch(person(), wanted.branch)
 
 
 def _shelf(name: str, wanted: TicketFilter | None, counts: dict[str, int]) -> Shelf:
@@ -180,7 +190,7 @@ def _saved_shelf(
         url=url_for("console.queue", **(wanted_there or TicketFilter()).to_args()),
         count=None if count is None else _capped(count),
         is_current=wanted is not None and wanted == wanted_there,
-        saved_id=view.id if view.owner_id == current_user.id else None,
+        saved_id=view.id if view.owner_id == person().id else None,
     )
 
 
@@ -196,7 +206,7 @@ def _left(wanted: TicketFilter | None) -> dict[str, Any]:
 def _title(wanted: TicketFilter) -> str:
     if wanted.text:
         return f"Results for “{wanted.text}”"
-    places = access.memberships(current_user)
+    places = access.memberships(person())
     if wanted.view == "branch" and len(places) == 1:
         return f"My branch · {next(iter(places.values())).branch.name}"
     return "My branches" if wanted.view == "branch" and len(places) > 1 else wanted.base.label
@@ -207,7 +217,7 @@ def _more_url(wanted: TicketFilter, cursor: str) -> str:
 
 
 def _filter_form(wanted: TicketFilter) -> dict[str, Any]:
-    branches = lists.branches_of(current_user)
+    branches = lists.branches_of(person())
     return {
         "branches": branches,
         "orders": ORDERS.values(),

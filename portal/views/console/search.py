@@ -1,155 +1,108 @@
 """What the search box finds: words of what was said, a number, a subject, a person, a file, within reach."""
 
-import html as entities
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, time
-from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from markupsafe import Markup
+from flask import g
+from markupsafe import Markup, escape
 from sqlalchemy import (
+    ARRAY,
+    BigInteger,
     ColumnElement,
     Select,
     and_,
+    any_,
     exists,
     false,
     func,
+    literal,
     literal_column,
     not_,
     or_,
     select,
-    text,
     union_all,
 )
 from sqlalchemy.dialects.postgresql import distinct_on
 
-from portal import access
 from portal.extensions import db
 from portal.models import Attachment, Branch, Customer, Identity, Message, Tag, Ticket, User
-from portal.models.message import SEARCHED_WORDS
 from portal.models.ticket import ticket_tag
 from portal.rules.lifecycle import OPEN_STATUSES, STATUSES
-from portal.rules.search import Term, day_of, parse_query, ts_query
+from portal.rules.search import Term, day_of, parse_query, piece_of, text_pattern
 from portal.services.patterns import containing
+from portal.views.console.finding import Found, find
 
-# A word that half the desk uses matches hundreds of thousands of tickets; nobody reads further than this.
-MOST_MATCHES = 2000
-# How far back a word is looked for in messages: the newest that hold it.
-MOST_MESSAGES = 2000
-# The languages whose endings are taken off a word before it is looked for.
-STEMMERS = ("english", "german", "french", "spanish", "italian", "dutch", "portuguese", "swedish")
-SHORTEST_STEM = 3
-_NUMBER = re.compile(r"#?\s*(\d{1,18})")
-_BEGIN, _END = "\x02", "\x03"
+# How much of a message is looked at for the piece that is shown.
+SHOWN_LETTERS = 20_000
+# People whom a `from:` may mean.
+MOST_PEOPLE = 2000
 
 
 def matches(query: str, user: User, zone: str = "") -> ColumnElement[bool]:
-    """The condition that a ticket is found by that query, of at most MOST_MATCHES a way of finding it.
+    """The condition that a ticket is found by that query.
 
-    Each way is a select of its own with its own index: joined by OR they would read the whole table. Operators narrow
-    what the words find; without words they stand alone.
+    What the words find is looked up at once, bounded and newest first (`portal.views.console.finding`), once a request.
+    Operators narrow what the words find; without words they stand alone.
     """
     terms = parse_query(query)
-    wanted = [term for term in terms if not term.operator and not term.is_excluded]
     conditions = [_narrowed(term, user, zone) for term in terms if term.operator]
-    conditions += [_without(term) for term in terms if not term.operator and term.is_excluded]
-    if wanted:
-        conditions.append(Ticket.id.in_(union_all(*(_capped(way) for way in _ways(wanted, user)))))
-    elif not conditions:
+    without = [_without(term) for term in terms if not term.operator and term.is_excluded]
+    if _wanted(terms):
+        ids = found_by(query, user, zone).ticket_ids
+        conditions = [Ticket.id == any_(literal(list(ids), ARRAY(BigInteger)))]
+    elif not conditions and not without:
         # Nothing that could be looked for was typed.
         return false()
-    return and_(*conditions)
+    return and_(*conditions, *without)
 
 
-def snippets_of(query: str, ticket_ids: Sequence[int]) -> dict[int, Markup]:
+def found_by(query: str, user: User, zone: str = "") -> Found:
+    """What the words of the query find, as far as its operators allow. Asked for once a request."""
+    terms = parse_query(query)
+    wanted = _wanted(terms)
+    if not wanted:
+        return Found()
+    known: dict[tuple[str, int, str], Found] = g.setdefault("searches", {})
+    key = (query, user.id, zone)
+    if key not in known:
+        known[key] = find(wanted, user, [_narrowed(term, user, zone) for term in terms if term.operator])
+    return known[key]
+
+
+def snippets_of(query: str, found: Found, ticket_ids: Sequence[int]) -> dict[int, Markup]:
     """Per ticket, the piece of its newest message that the words stand in, marked. One statement, or none."""
-    sought = _words_query([term for term in parse_query(query) if not term.operator and not term.is_excluded])
-    if not sought or not ticket_ids:
+    pattern = text_pattern(_wanted(parse_query(query)), found.forms)
+    if not pattern or not ticket_ids:
         return {}
-    asked = func.to_tsquery(literal_column("'simple'"), sought)
+    said = func.left(Message.text, SHOWN_LETTERS)
     newest = (
-        select(Message.ticket_id, Message.text)
-        .where(Message.ticket_id.in_(ticket_ids), SEARCHED_WORDS.op("@@")(asked))
+        select(Message.ticket_id, said)
+        .where(Message.ticket_id.in_(ticket_ids), said.regexp_match(pattern, flags="i"))
         .ext(distinct_on(Message.ticket_id))
         .order_by(Message.ticket_id, Message.created_at.desc())
-        .subquery()
     )
-    options = f"StartSel={_BEGIN}, StopSel={_END}, MaxWords=24, MinWords=8, MaxFragments=1, ShortWord=0"
-    shown = func.ts_headline(literal_column("'simple'"), func.left(newest.c.text, 20_000), asked, options)
-    rows = db.session.execute(select(newest.c.ticket_id, shown))
-    return {ticket_id: _marked(piece) for ticket_id, piece in rows}
+    return {ticket_id: _marked(words, pattern) for ticket_id, words in db.session.execute(newest)}
 
 
-def number_in(text_: str) -> int | None:
-    """The ticket number that a text is, if it is one: `10482` or `#10482`."""
-    found = _NUMBER.fullmatch(text_.strip())
-    return int(found[1]) if found else None
-
-
-def _ways(terms: Sequence[Term], user: User) -> list[Select[Any]]:
-    reachable = access.visible_tickets(user).with_only_columns(Ticket.id)
-    whole = " ".join(term.text for term in terms)
-    pattern = containing(whole)
-    by_name = select(Customer.id).where(Customer.name.ilike(pattern)).limit(MOST_MATCHES)
-    by_address = select(Identity.customer_id).where(Identity.address.ilike(pattern)).limit(MOST_MATCHES)
-    by_file = (
-        select(Message.ticket_id)
-        .join(Attachment, Attachment.message_id == Message.id)
-        .where(*(Attachment.name.ilike(containing(term.text)) for term in terms))
-        .limit(MOST_MATCHES)
-    )
-    ways = [
-        reachable.where(*(Ticket.subject.ilike(containing(term.text)) for term in terms)),
-        reachable.where(Ticket.customer_id.in_(by_name)),
-        reachable.where(Ticket.customer_id.in_(by_address)),
-        reachable.where(Ticket.id.in_(by_file)),
-    ]
-    sought = _words_query(terms)
-    if sought:
-        said = select(Message.ticket_id).where(_says(sought)).order_by(Message.id.desc()).limit(MOST_MESSAGES)
-        ways.append(reachable.where(Ticket.id.in_(said)))
-    number = number_in(whole)
-    if number is not None:
-        ways.append(reachable.where(Ticket.number == number))
-    return ways
-
-
-def _says(sought: str) -> ColumnElement[bool]:
-    return SEARCHED_WORDS.op("@@")(func.to_tsquery(literal_column("'simple'"), sought))
-
-
-def _words_query(terms: Sequence[Term]) -> str:
-    return ts_query(terms, _stems(terms))
-
-
-def _stems(terms: Iterable[Term]) -> dict[str, str]:
-    """Per word its shortest stem in our languages: `refunds` finds `refund`, `Rechnungen` finds `Rechnung`."""
-    words = {word.lower() for term in terms if not term.is_phrase for word in re.findall(r"\w+", term.text)}
-    return {word: _stem_of(word) for word in words}
-
-
-@lru_cache(maxsize=10_000)
-def _stem_of(word: str) -> str:
-    """A stem that cuts off more than a third of the word would find everything that begins alike."""
-    stems = db.session.scalars(
-        text(
-            "SELECT unnest(ts_lexize(CAST(stemmer AS regdictionary), :word)) "
-            "FROM unnest(CAST(:stemmers AS text[])) AS stemmer"
-        ),
-        {"word": word, "stemmers": [f"{language}_stem" for language in STEMMERS]},
-    )
-    least = max(SHORTEST_STEM, len(word) * 2 // 3)
-    usable = [stem for stem in stems if len(stem) >= least and word.startswith(stem)]
-    return min(usable, key=len, default=word)
+def _wanted(terms: Sequence[Term]) -> list[Term]:
+    return [term for term in terms if not term.operator and not term.is_excluded]
 
 
 def _without(term: Term) -> ColumnElement[bool]:
-    pattern = containing(term.text)
-    sought = ts_query([term], {})
-    said = exists().where(Message.ticket_id == Ticket.id, _says(sought)) if sought else false()
-    return not_(or_(Ticket.subject.ilike(pattern), said))
+    """Looked up for each ticket by itself: all messages with a common word would be too many to gather."""
+    in_subject = Ticket.subject.ilike(containing(term.text))
+    pattern = text_pattern([term], {})
+    if not pattern:
+        return not_(in_subject)
+    said = (
+        select(literal_column("true"))
+        .where(Message.ticket_id == Ticket.id, Message.text.regexp_match(pattern, flags="i"))
+        .limit(1)
+        .scalar_subquery()
+    )
+    return and_(not_(in_subject), not_(func.coalesce(said, false())))
 
 
 def _narrowed(term: Term, user: User, zone: str) -> ColumnElement[bool]:
@@ -159,8 +112,8 @@ def _narrowed(term: Term, user: User, zone: str) -> ColumnElement[bool]:
 
 def _from(term: Term, _user: User, _zone: str) -> ColumnElement[bool]:
     pattern = containing(term.text)
-    named = select(Customer.id).where(Customer.name.ilike(pattern)).limit(MOST_MATCHES)
-    addressed = select(Identity.customer_id).where(Identity.address.ilike(pattern)).limit(MOST_MATCHES)
+    named = select(Customer.id).where(Customer.name.ilike(pattern)).limit(MOST_PEOPLE)
+    addressed = select(Identity.customer_id).where(Identity.address.ilike(pattern)).limit(MOST_PEOPLE)
     return Ticket.customer_id.in_(union_all(_plain(named), _plain(addressed)))
 
 
@@ -250,17 +203,15 @@ _OPERATORS: dict[str, Callable[[Term, User, str], ColumnElement[bool]]] = {
 }
 
 
-def _marked(piece: str) -> Markup:
-    """The piece as HTML: everything escaped, then the marks put in."""
-    plain = entities.escape(" ".join(piece.split(" ")))
-    return Markup(plain.replace(_BEGIN, "<mark>").replace(_END, "</mark>"))  # noqa: S704 - escaped above
+def _marked(words: str, pattern: str) -> Markup:
+    """The piece around the match as HTML: everything escaped, the matches marked."""
+    parts = (
+        Markup("<mark>{}</mark>").format(part) if is_match else escape(part)
+        for part, is_match in piece_of(words, pattern)
+    )
+    return Markup("").join(parts)
 
 
 def _plain(found: Select[Any]) -> Select[Any]:
     capped = found.subquery()
     return select(capped.c[0])
-
-
-def _capped(way: Select[Any]) -> Select[Any]:
-    capped = way.limit(MOST_MATCHES).subquery()
-    return select(capped.c.id)

@@ -18,7 +18,15 @@ from portal.services import events, notifications
 from portal.services.transaction import transaction
 
 Cause = Literal[
-    "time", "customer_wrote", "by_hand", "assigned", "escalated", "handed_back", "moved", "finished"
+    "time",
+    "customer_wrote",
+    "by_hand",
+    "reply_taken_back",
+    "assigned",
+    "escalated",
+    "handed_back",
+    "moved",
+    "finished",
 ]
 BATCH = 200
 

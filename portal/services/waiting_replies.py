@@ -9,7 +9,18 @@ from portal.errors import Conflict, UserFault
 from portal.extensions import db
 from portal.models import ChannelAccount, Event, Message, OutboxItem, ReplyTemplate, Ticket
 from portal.models.columns import now
-from portal.services import drafts, events, fields, notifications, outbox, replies, sla, tickets, uploads
+from portal.services import (
+    drafts,
+    events,
+    fields,
+    notifications,
+    outbox,
+    replies,
+    sla,
+    snoozing,
+    tickets,
+    uploads,
+)
 from portal.services.transaction import affected, transaction
 
 _SIGNATURE = re.compile(r'<div class="signature">.*\Z', re.DOTALL)
@@ -34,6 +45,8 @@ def cancel_sending(message: Message, actor: User) -> None:
         events.record("reply_cancelled", ticket=ticket, actor=actor, message_id=message.id)
         if not was_scheduled:
             _undo_answer(ticket, message, actor)
+            # What is to be written anew is not to be out of sight.
+            snoozing.end(ticket, actor, "reply_taken_back")
         events.announce(ticket)
 
 

@@ -139,3 +139,45 @@ def test_a_page_without_scripts_goes_back_to_the_ticket(desk: Desk) -> None:
     day = (now() + timedelta(days=3)).date()
     answer = desk.client.post(f"/tickets/{desk.ticket.number}/snooze", data={"until": f"{day}T09:00"})
     assert (answer.status_code, answer.location) == (303, f"/tickets/{desk.ticket.number}")
+
+
+def test_a_reply_is_sent_and_the_ticket_snoozed_in_one_go(desk: Desk, make: Factory) -> None:
+    make.account(desk.ticket.branch)
+    page = desk.page()
+    assert "Send now, and snooze the ticket" in page
+    until = re.findall(r'name="snooze_until" value="([^"]+)"', page)[-1]
+    answer = desk.post("reply", html="Soon.", to="zoe@customer.test", snooze_until=until)
+    assert answer.status_code == 200
+    assert "Snoozed until" in answer.json["says"]
+    db.session.refresh(desk.ticket)
+    assert desk.ticket.snoozed_until is not None
+    assert desk.ticket.is_last_message_ours
+
+
+def test_a_reply_with_a_moment_that_makes_no_sense_is_not_sent(desk: Desk, make: Factory) -> None:
+    make.account(desk.ticket.branch)
+    answer = desk.post("reply", html="Soon.", to="zoe@customer.test", snooze_until="soon")
+    assert answer.status_code == 422
+    assert "Your text is still here" in answer.get_data(as_text=True)
+    db.session.refresh(desk.ticket)
+    assert desk.ticket.message_count == 0
+
+
+def test_a_reply_goes_out_also_where_the_ticket_cannot_be_snoozed(desk: Desk, make: Factory) -> None:
+    make.account(desk.ticket.branch)
+    answer = desk.post(
+        "reply", html="Done.", to="zoe@customer.test", then="resolved", snooze_until="2020-01-01T09:00"
+    )
+    assert "Sent to zoe@customer.test. The ticket was not snoozed." in answer.json["says"]
+    db.session.refresh(desk.ticket)
+    assert (desk.ticket.status, desk.ticket.message_count) == ("resolved", 1)
+
+
+def test_send_anyway_still_does_what_the_first_button_said(desk: Desk, make: Factory) -> None:
+    make.account(desk.ticket.branch)
+    answer = desk.post(
+        "reply", html="See the attached file.", to="zoe@customer.test", snooze_until="2030-01-01T09:00"
+    )
+    assert answer.status_code == 422
+    refusal = answer.get_data(as_text=True)
+    assert 'name="snooze_until" value="2030-01-01T09:00"' in refusal

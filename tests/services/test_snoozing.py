@@ -14,7 +14,17 @@ from portal.errors import UserFault
 from portal.extensions import db
 from portal.models import BranchMembership, Event, Notification, Ticket
 from portal.models.columns import as_of, now
-from portal.services import assignment, escalation, events, moving, snoozing, sweep, tickets
+from portal.services import (
+    assignment,
+    escalation,
+    events,
+    moving,
+    replies,
+    snoozing,
+    sweep,
+    tickets,
+    waiting_replies,
+)
 from tests.factory import Factory
 from tests.services.test_agent_mail import Scene, arrive, mail, scene
 
@@ -157,6 +167,13 @@ def test_a_merged_ticket_cannot_be_snoozed_and_merging_ends_it(make: Factory) ->
     assert woken(ticket) == ["finished"]
     with pytest.raises(UserFault, match="Closed"):
         snoozing.snooze(ticket, now() + AN_HOUR, agent)
+
+
+def test_taking_a_reply_back_brings_its_ticket_back(scene: Scene) -> None:
+    message = replies.send_reply(scene.ticket, scene.agent, "<p>Soon.</p>")
+    snoozing.snooze(scene.ticket, now() + AN_HOUR, scene.agent)
+    waiting_replies.cancel_sending(message, scene.agent)
+    assert woken(scene.ticket) == ["reply_taken_back"]
 
 
 def test_its_clocks_run_on(scene: Scene) -> None:

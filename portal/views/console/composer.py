@@ -21,11 +21,13 @@ from portal.services import (
     drafts,
     people,
     replies,
+    snoozing,
     templates,
     uploads,
     waiting_replies,
 )
 from portal.views.console import bodies, reading, words
+from portal.views.console.aside import moment_in, snoozed_says
 from portal.views.console.blueprint import ID, SMALL_ID, blueprint, person
 from portal.views.console.filters import LARGEST_SMALL_ID
 from portal.views.console.side import effects_line
@@ -43,6 +45,8 @@ def reply(number: int) -> Any:
     try:
         draft = _with_files(draft)
         answer = _answer(found, draft)
+        asked = request.form.get("snooze_until", "")
+        until = moment_in(asked) if asked else None
         doubts = _doubts(draft)
         if doubts:
             return _refused(number, UserFault(" ".join(doubt.question for doubt in doubts)), draft, doubts)
@@ -50,7 +54,7 @@ def reply(number: int) -> Any:
         message = send(found, person(), answer)
     except UserFault as fault:
         return _refused(number, fault, draft)
-    return _sent(number, message)
+    return _sent(number, message, _snoozed(found, until) if until else "")
 
 
 @blueprint.post(f"/tickets/<{ID}:number>/note")
@@ -350,6 +354,8 @@ def _refused(number: int, fault: UserFault, draft: Draft, doubts: Sequence[Doubt
         # Whoever has said yes to one question is not asked it again beside the next.
         "sure": [*request.form.getlist("sure"), *(doubt.rule for doubt in doubts)],
         "is_doubt": bool(doubts),
+        # What the first button asked for, "Send anyway" asks for as well.
+        "wishes": {name: request.form[name] for name in ("then", "snooze_until") if request.form.get(name)},
     }
     if wants_partial():
         return render_template("console/_refusal.html", ticket=found, **refusal), fault.status_code
@@ -357,14 +363,23 @@ def _refused(number: int, fault: UserFault, draft: Draft, doubts: Sequence[Doubt
     return render_template("console/ticket.html", refusal=refusal, **context), fault.status_code
 
 
-def _sent(number: int, message: Message) -> Any:
+def _snoozed(found: Ticket, until: datetime) -> str:
+    """What became of a snooze that was to follow the reply: the reply has gone out in any case."""
+    try:
+        snoozing.snooze(found, until, person())
+    except UserFault as fault:
+        return f"The ticket was not snoozed. {fault}"
+    return snoozed_says(found, words.reader())
+
+
+def _sent(number: int, message: Message, more: str) -> Any:
     names = ", ".join(one["address"] for one in message.to)
     is_later = message.delivery_state == "scheduled" and message.send_at is not None
     says = f"Sent to {names}."
     if is_later and message.send_at is not None:
         says = f"Will be sent to {names}: {words.reader().moment(message.send_at)}."
     else:
-        says = " ".join(filter(None, (says, effects_line(message.ticket))))
+        says = " ".join(filter(None, (says, more, effects_line(message.ticket))))
     if wants_partial():
         seconds = current_app.config["SETTINGS"].undo_seconds
         can_undo = bool(seconds) or is_later

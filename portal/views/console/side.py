@@ -137,14 +137,6 @@ def may_change(user: User) -> bool:
     return bool(access.role_names(user) & access.MAY_CHANGE_TICKETS)
 
 
-def snoozed_line(ticket: Ticket, reader: Reader) -> str:
-    """Snoozed until Tue 09:00 by Ann; "" for one that is not."""
-    if ticket.snoozed_until is None:
-        return ""
-    who = reader.name(ticket.snoozed_by).replace("You", "you")
-    return f"Snoozed until {reader.moment(ticket.snoozed_until)} by {who}"
-
-
 def effects_line(ticket: Ticket) -> str:
     """For a ticket that is finished: how many of those that it causes are not; "" for none."""
     if ticket.status not in ("resolved", "closed"):

@@ -17,11 +17,12 @@ from portal.models.ticket import TICKET_TYPES
 from portal.rules import lifecycle
 from portal.services import assignment, drafts, tickets, uploads
 from portal.views.console import facts, lists, presence, reading, words
+from portal.views.console.aside import choices_for, snoozed_line
 from portal.views.console.blueprint import ID, blueprint, person
 from portal.views.console.filters import TicketFilter
 from portal.views.console.queue import wanted_list
 from portal.views.console.rows import chip_of
-from portal.views.console.side import explanations_of, may_change, side_of, snoozed_line
+from portal.views.console.side import explanations_of, may_change, side_of
 from portal.views.console.timeline import due_line, timeline_of
 
 
@@ -160,6 +161,7 @@ def page_of(
         "types": {name: words.TYPES[name] for name in TICKET_TYPES},
     }
     if has_composer:
+        context["snooze_choices"] = choices_for(found.ticket, reader)
         context["upload_limit_bytes"] = uploads.SIZE_LIMIT_BYTES
         context["draft"] = draft or new_draft(user, found.ticket, thread, timeline.seen_message_id)
     return context

@@ -239,7 +239,7 @@ class Writer {
       if (this.form.elements[name]) this.form.elements[name].value = "";
     }
     if (this.form.elements.mode) this.form.elements.mode.value = "reply";
-    this.form.querySelector(".later-menu")?.removeAttribute("open");
+    for (const menu of this.form.querySelectorAll(".later-menu")) menu.removeAttribute("open");
     this.showMode();
     this.say("");
   }

@@ -5,6 +5,7 @@ holds back no other. What somebody agreed to is known by the marks of the previe
 ticket has changed since in what the action rests on, it is left alone.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -36,6 +37,8 @@ from portal.services import (
     waiting_replies,
 )
 from portal.services.transaction import transaction
+
+log = logging.getLogger(__name__)
 
 UNDO_SECONDS = 600
 # A hundred mails are looked over for longer than one.
@@ -85,6 +88,10 @@ def apply(actor: User, agreed: Mapping[int, str], action: Action) -> Done:
             changed.append(number)
         except UserFault as fault:
             left[number] = str(fault)
+        except Exception:
+            # What was done before stays done, and whoever did it must be able to take it back.
+            log.exception("a ticket could not be changed with others", extra={"ticket": number})
+            left[number] = "It could not be changed just now. Try again."
         finally:
             # A service that had nothing to do has left its lock.
             db.session.rollback()
@@ -217,7 +224,7 @@ def _speakers(branch_ids: set[int]) -> dict[int, str]:
 
 def _apply_to(ticket: Ticket, actor: User, mark: str, action: Action) -> dict[str, Any]:
     """Change one ticket, if it stands as it was previewed; what it takes to take that back."""
-    _lock(ticket)
+    _lock(ticket, actor, action)
     change = rules.decide(_standings([ticket], action, actor)[ticket.id], action)
     if not change.is_change:
         raise UserFault(change.reason)
@@ -234,8 +241,13 @@ def _apply_to(ticket: Ticket, actor: User, mark: str, action: Action) -> dict[st
     }
 
 
-def _lock(ticket: Ticket) -> None:
-    db.session.refresh(ticket, with_for_update={"of": Ticket})
+def _lock(ticket: Ticket, actor: User, action: Action) -> None:
+    """The ticket, read anew. One that goes into another is locked with it in the order in which a merge locks them."""
+    wanted = [ticket]
+    if isinstance(action, rules.Merge) and action.into != ticket.number:
+        wanted.append(access.access_ticket_by_number(actor, action.into, for_change=True))
+    for each in sorted(wanted, key=lambda one: one.id):
+        db.session.refresh(each, with_for_update={"of": Ticket})
     # What hangs on it may have been read for the page.
     db.session.expire(ticket, ["branch", "assignee", "tags"])
 

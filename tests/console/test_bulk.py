@@ -26,9 +26,12 @@ def ann(make: Factory, branch: Branch) -> User:
 
 def plan(client: FlaskClient, found: list[Ticket], do: str, **chosen: str) -> str:
     numbers = ",".join(str(ticket.number) for ticket in found)
-    answer = client.get("/queue/bulk", query_string={"do": do, "numbers": numbers, **chosen}, headers=PARTIAL)
-    assert answer.status_code == 200, answer.get_data(as_text=True)
-    return answer.get_data(as_text=True)
+    asked = {"do": do, "numbers": numbers, **chosen}
+    whole = client.get("/queue/bulk", query_string=asked, headers=PARTIAL)
+    plan_alone = client.post("/queue/bulk/plan", data=asked, headers=PARTIAL)
+    assert (whole.status_code, plan_alone.status_code) == (200, 200), whole.get_data(as_text=True)
+    assert plan_alone.get_data(as_text=True).strip() in whole.get_data(as_text=True)
+    return whole.get_data(as_text=True)
 
 
 def agree(client: FlaskClient, page: str) -> dict:
@@ -181,3 +184,16 @@ def test_reasons_are_named_for_the_first_three(make: Factory, branch, ann, login
         f"Nothing was changed. Left alone: #{found[0].number} (it has changed since you looked)"
     )
     assert says.endswith(" and 2 more.")
+
+
+def test_what_is_not_shown_can_be_chosen_too(make: Factory, branch, ann, login) -> None:
+    found = make.tickets(3, branch)
+    make.ticket(make.branch())
+    numbers = login(ann).get("/queue/numbers?view=branch").get_json()["numbers"]
+    assert sorted(numbers) == sorted(ticket.number for ticket in found)
+
+
+def test_a_long_reason_is_no_address(make: Factory, branch, ann, login) -> None:
+    client = login(ann)
+    asked = {"do": "escalate", "numbers": str(make.ticket(branch).number), "reason": "x" * 2000}
+    assert "Change 1 ticket" in client.post("/queue/bulk/plan", data=asked).get_data(as_text=True)

@@ -11,16 +11,23 @@ pytestmark = [pytest.mark.browser, pytest.mark.journey]
 
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
 PAGES = {
-    "agent": ("/queue", "/queue?view=all&text=order", "/settings", "/notifications", "TICKET", "CUSTOMER"),
+    "agent": (
+        *("/queue", "/queue?view=all&text=order", "/settings", "/notifications"),
+        *("FILTER", "SELECTION", "KEYS"),
+        *("TICKET", "TICKET CUSTOMER", "TICKET SNOOZE", "TICKET TRIAGE", "TICKET CLOCKS", "TICKET HISTORY"),
+        *("TICKET MERGE", "TICKET TEMPLATES", "TICKET NOTE"),
+    ),
     "lead": ("/leads/", "/leads/undelivered"),
     "admin": (
         "/admin/",
-        "/admin/branches/list/",
-        "/admin/branches/edit/1",
-        "/admin/accounts/list/",
-        "/admin/accounts/edit/1",
-        "/admin/templates/list/",
-        "/admin/people/list/",
+        *(
+            f"/admin/{noun}/list/"
+            for noun in ("branches", "tiers", "accounts", "templates", "people", "members")
+        ),
+        *(f"/admin/{noun}/list/" for noun in ("policies", "calendars", "routing-rules", "tags", "fields")),
+        *(f"/admin/{noun}/list/" for noun in ("triage", "customers", "roles", "inbox", "outbox", "audit")),
+        *(f"/admin/{noun}/edit/1" for noun in ("branches", "accounts", "templates", "policies", "people")),
+        "/admin/fields/add",
     ),
     None: ("/login/",),
 }
@@ -51,15 +58,45 @@ def test_nothing_stands_in_anybodys_way(
     assert not found
 
 
+# What is opened on the page before axe looks: a key that is pressed, or a thing that is clicked, and what then shows.
+OPENED = {
+    "FILTER": (".filter-menu > summary", ".filter-form"),
+    "SELECTION": (".row-pick input", ".bulk-bar"),
+    "KEYS": ("key ?", "dialog[open]"),
+    "TICKET CUSTOMER": (".side-name a", "dialog[open]"),
+    "TICKET SNOOZE": ("key z", "dialog[open]"),
+    "TICKET TRIAGE": ("key y", "dialog[open]"),
+    "TICKET CLOCKS": ("#side a:has-text('Explain these figures')", "dialog[open]"),
+    "TICKET HISTORY": ("#side h3 a:has-text('History')", "dialog[open]"),
+    "TICKET MERGE": ("menu", "dialog[open]"),
+    "TICKET TEMPLATES": (".template-menu > summary", "#template-search"),
+    "TICKET NOTE": ("#tab-note", "#note-panel .ck-editor__editable"),
+}
+
+
 def visit(page: Any, base_url: str, path: str) -> None:
-    if path not in ("TICKET", "CUSTOMER"):
+    if path.startswith("/"):
         response = page.goto(base_url + path)
         assert response.status == 200, path
         page.wait_for_load_state("load")
         return
     page.goto(f"{base_url}/queue")
-    page.locator("a.row").first.click()
-    page.locator(".ck-editor__editable").first.wait_for()
-    if path == "CUSTOMER":
-        page.locator(".side-name a").click()
-        page.locator("dialog[open]").wait_for()
+    page.locator("a.row").first.wait_for()
+    if path.startswith("TICKET"):
+        page.locator("a.row").first.click()
+        page.locator(".ck-editor__editable").first.wait_for()
+    if path not in OPENED:
+        return
+    wanted, shown = OPENED[path]
+    if wanted == "menu":
+        page.locator("#ticket-menu > summary").click()
+        page.get_by_text("Merge into another ticket").click()
+    elif wanted.startswith("key "):
+        page.keyboard.press(wanted.removeprefix("key "))
+    else:
+        page.locator(wanted).first.click()
+    page.locator(shown).first.wait_for()
+    if path == "SELECTION":
+        page.locator(".bulk-bar").get_by_role("button", name="Priority").click()
+        page.locator(".bulk select").select_option("urgent")
+        page.locator(".bulk-plan").wait_for()

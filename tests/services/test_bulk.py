@@ -322,6 +322,46 @@ def test_two_people_at_once_do_it_once(app: Flask, real_commits: None) -> None:
     assert len(db.session.scalars(picked).all()) == 1
 
 
+def test_a_failure_in_the_middle_keeps_the_way_back(
+    make: Factory, branch: Branch, ann: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [written(make, branch) for _ in range(3)]
+    agreed = marks(ann, found, rules.Prioritise("urgent"))
+    set_priority, broken = tickets.set_priority, found[1].id
+
+    def fail_once(ticket: Ticket, *more: object) -> None:
+        if ticket.id == broken:
+            raise RuntimeError("the cable was pulled")
+        set_priority(ticket, *more)
+
+    monkeypatch.setattr(tickets, "set_priority", fail_once)
+    done = bulk.apply(ann, agreed, rules.Prioritise("urgent"))
+    assert (len(done.changed), list(done.left)) == (2, [found[1].number])
+    assert bulk.take_back(ann, done.undo).changed == done.changed
+
+
+def test_two_who_merge_into_each_other_make_no_circle(app: Flask, real_commits: None) -> None:
+    make = Factory()
+    branch = make.branch()
+    people = [make.agent(branch=branch, username=name).id for name in ("ann", "ben")]
+    one, other = written(make, branch), written(make, branch)
+    wanted = [(people[0], one.number, other.number), (people[1], other.number, one.number)]
+    db.session.commit()
+
+    def merge(who: tuple[int, int, int]) -> bulk.Done:
+        user_id, number, into = who
+        with app.app_context():
+            user = db.session.get_one(User, user_id)
+            action = rules.Merge(into)
+            mark = bulk.plan(user, [number], action)[0].change.mark
+            return bulk.apply(user, {number: mark}, action)
+
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(merge, wanted))
+    assert sorted(len(each.changed) for each in done) == [0, 1]
+    assert not any("just now" in reason for each in done for reason in each.left.values())
+
+
 def test_a_merged_ticket_keeps_its_priority_type_and_tags(make: Factory, branch: Branch, ann: User) -> None:
     gone, into = written(make, branch), written(make, branch)
     moving.merge([gone], into, ann)

@@ -5,7 +5,8 @@
 
 const SECOND_KEY_MS = 1500;
 
-const isTyping = (target) => target.closest("input, textarea, select, [contenteditable=true], .ck-editor");
+/* Whether keys go into what has the focus; a box that is ticked takes none but the space bar. */
+export const isTyping = (target) => target.closest("input:not([type=checkbox]), textarea, select, [contenteditable=true], .ck-editor");
 
 let first = "";
 let forget;
@@ -56,7 +57,7 @@ function listKeys() {
   const list = document.createElement("dl");
   list.className = "facts dialog-body";
   const rows = document.querySelector("[data-rows]") ? [["j", "Next ticket"], ["k", "Ticket before"], ["o", "Open it"]] : [];
-  if (document.querySelector(".row-pick")) rows.push(["x", "Select it"]);
+  if (document.querySelector(".row-pick")) rows.push(["x", "Select it"], ["⇧ X", "Select all up to here"], ["⇧ J", "Select downwards"], ["Esc", "Select none"]);
   const keys = [...document.querySelectorAll("[data-key]")].map((element) => [
     element.dataset.key,
     element.dataset.keyLabel || element.getAttribute("aria-label") || element.textContent.trim(),

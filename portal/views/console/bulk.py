@@ -22,7 +22,7 @@ from portal.views.console import lists, words
 from portal.views.console.blueprint import blueprint, person
 from portal.views.console.filters import LARGEST_SMALL_ID
 
-TOAST_SECONDS = 30
+TOAST_SECONDS = 60
 MOST_REASONS = 3
 MOST_TAGS = 30
 LARGEST_NUMBER = 2**63 - 1
@@ -69,16 +69,22 @@ class PlannedRow:
 
 @blueprint.get("/queue/bulk")
 def bulk_plan() -> str:
-    """The choice that an action asks for, and what it will do; `part=plan` for the second alone."""
+    """The choice that an action asks for, and what it will do."""
     access.check_may_change(person())
     kind, numbers = _kind(request.args), _numbers(request.args)
     context = _plan_context(kind, numbers, request.args)
-    if request.args.get("part") == "plan":
-        return render_template("console/_bulk_plan.html", **context)
     context |= {"kind": kind, "fields": _fields(kind, numbers), "args": request.args}
     if wants_partial():
         return render_template("console/_bulk.html", **context)
     return render_template("console/bulk.html", **context)
+
+
+@blueprint.post("/queue/bulk/plan")
+def bulk_preview() -> str:
+    """What an action will do, alone. Posted, because a reason may be longer than an address can be; changes nothing."""
+    access.check_may_change(person())
+    context = _plan_context(_kind(request.form), _numbers(request.form), request.form)
+    return render_template("console/_bulk_plan.html", **context)
 
 
 @blueprint.post("/queue/bulk")

@@ -37,6 +37,12 @@ def page_of(wanted: TicketFilter, user: User, after: str = "", size: int = PAGE_
     return Page(tuple(tickets[:size]), order.cursor(tickets[size - 1]) if has_more else "")
 
 
+def numbers_of(wanted: TicketFilter, user: User, most: int) -> list[int]:
+    """The numbers of the first tickets of that list. One statement."""
+    found = wanted.order.applied(_narrowed(wanted, user, "", most)).limit(most)
+    return list(db.session.scalars(found.with_only_columns(Ticket.number)))
+
+
 def counts_of(filters: Mapping[str, TicketFilter], user: User) -> dict[str, int]:
     """How many tickets match each filter, counted up to COUNT_CAP, in one statement."""
     if not filters:

@@ -94,6 +94,12 @@ def queue_list() -> str:
     return render_template("console/_list.html", **list_context(wanted))
 
 
+@blueprint.get("/queue/numbers")
+def queue_numbers() -> dict[str, list[int]]:
+    """The numbers of the first tickets of a list, as many as can be chosen at once."""
+    return {"numbers": lists.numbers_of(wanted_list(), current_user, MOST_TICKETS)}
+
+
 @blueprint.post("/queue/views")
 def save_view() -> Response:
     wanted = filter_from(request.form)

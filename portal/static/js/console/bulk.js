@@ -5,16 +5,15 @@ import { request } from "../partial.js";
 const REST_MS = 250;
 
 export function attach(form) {
-  const plan = form.parentElement.querySelector("[data-plan]");
+  const plan = form.parentElement.querySelector("[data-planned]");
   let timer;
   let asked = 0;
   const show = async () => {
     const mine = ++asked;
-    const address = new URL(form.action, location.href);
-    address.search = new URLSearchParams([...new FormData(form), ["part", "plan"]]);
+    const body = new FormData(form);
     plan.classList.add("is-loading");
     try {
-      const response = await request(address);
+      const response = await request(form.dataset.plan, { method: "POST", body });
       const html = await response.text();
       // Somebody has chosen something else meanwhile.
       if (mine !== asked) return;
@@ -32,6 +31,8 @@ export function attach(form) {
     clearTimeout(timer);
     timer = setTimeout(show, REST_MS);
   };
+  // Somebody may have chosen before this was there.
+  if ([...form.querySelectorAll("select, textarea, .input")].some((field) => field.value)) soon();
   form.addEventListener("input", soon);
   form.addEventListener("submit", (event) => {
     event.preventDefault();

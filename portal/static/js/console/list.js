@@ -1,12 +1,13 @@
 /* A list of tickets: j and k move, o or Enter opens, more rows come when the end is near. */
 
+import { isTyping } from "../hotkeys.js";
 import { request } from "../partial.js";
 
 export function attach(list) {
   // Hotkeys work where the list has the page, and beside a ticket as well.
   document.addEventListener("keydown", (event) => {
     if (!list.isConnected || event.defaultPrevented || event.metaKey || event.ctrlKey || event.altKey) return;
-    if (event.target.closest("input, textarea, select, [contenteditable=true], .ck-editor, dialog[open]")) return;
+    if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
     if (event.key === "j" || event.key === "k") move(list, event.key === "j" ? 1 : -1, event);
     if (event.key === "o") open(list, event);
   });
@@ -22,15 +23,17 @@ export function attach(list) {
 
 const rowsOf = (list) => [...list.querySelectorAll("a.row")];
 
-function move(list, step, event) {
+/** Put the focus on the next row, or the one before, and give it. */
+export function move(list, step, event) {
   const rows = rowsOf(list);
   if (!rows.length) return;
   event.preventDefault();
-  const focused = rows.indexOf(document.activeElement);
+  const focused = rows.indexOf(document.activeElement?.closest(".row-box")?.querySelector("a.row"));
   const current = focused >= 0 ? focused : rows.findIndex((row) => row.getAttribute("aria-current"));
   const next = rows[Math.min(Math.max(current + step, 0), rows.length - 1)];
   next.focus({ preventScroll: true });
   next.scrollIntoView({ block: "nearest" });
+  return next;
 }
 
 function open(list, event) {

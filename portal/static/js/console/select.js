@@ -3,15 +3,18 @@
  * chosen outlives every refresh of the list; the bar opens what can be done with it as a dialog.
  */
 
+import { isTyping } from "../hotkeys.js";
 import { messageIn, request } from "../partial.js";
 import { announce } from "../toast.js";
 import { show } from "./dialog.js";
+import { move } from "./list.js";
 
 export function attach(list) {
   const bar = list.querySelector("#bulk");
   if (!bar) return;
   const most = Number(bar.dataset.most);
   const all = bar.querySelector("[data-all]");
+  const rest = bar.querySelector("[data-rest]");
   const chosen = new Set();
   let last;
 
@@ -26,6 +29,8 @@ export function attach(list) {
     const shown = boxes();
     all.checked = shown.length > 0 && shown.every((box) => box.checked);
     all.indeterminate = !all.checked && chosen.size > 0;
+    const hasMore = Boolean(list.querySelector("[data-more]"));
+    rest.hidden = !(all.checked && hasMore && chosen.size < most && chosen.size <= shown.length);
   };
   const choose = (wanted, isChosen) => {
     for (const box of wanted) {
@@ -43,6 +48,20 @@ export function attach(list) {
     const [from, to] = [shown.indexOf(last), shown.indexOf(box)].sort((one, other) => one - other);
     return from < 0 ? [box] : shown.slice(from, to + 1);
   };
+  const boxHere = () => document.activeElement?.closest(".row-box")?.querySelector(".row-pick input");
+  const extend = (event) => {
+    const here = boxHere();
+    move(list, event.key === "J" ? 1 : -1, event);
+    choose([here, boxHere()].filter(Boolean), true);
+    last = boxHere();
+  };
+  const chooseUnseen = async () => {
+    const response = await request(rest.dataset.rest).catch(() => null);
+    if (!response?.ok) return;
+    const { numbers } = await response.json();
+    for (const number of numbers) if (chosen.size < most) chosen.add(String(number));
+    tell();
+  };
   const clear = () => {
     chosen.clear();
     tell();
@@ -56,16 +75,18 @@ export function attach(list) {
   });
   all.addEventListener("change", () => choose(boxes(), all.checked));
   bar.querySelector("[data-none]").addEventListener("click", clear);
+  rest.addEventListener("click", chooseUnseen);
   bar.addEventListener("submit", (event) => {
     event.preventDefault();
     openPlan(bar, [...chosen], event.submitter);
   });
   document.addEventListener("keydown", (event) => {
     if (!list.isConnected || event.defaultPrevented || event.metaKey || event.ctrlKey || event.altKey) return;
-    if (document.querySelector("dialog[open]")) return;
+    if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
     if (event.key === "Escape" && chosen.size) return clear();
-    if (event.key.toLowerCase() !== "x" || event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable=true]")) return;
-    const box = document.activeElement?.closest(".row-box")?.querySelector(".row-pick input");
+    if (event.key === "J" || event.key === "K") return extend(event);
+    if (event.key !== "x" && event.key !== "X") return;
+    const box = boxHere();
     if (!box) return;
     event.preventDefault();
     choose(event.shiftKey && last ? reach(box) : [box], event.shiftKey || !chosen.has(box.value));

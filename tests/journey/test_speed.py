@@ -85,7 +85,7 @@ def test_the_page_is_painted_while_the_editor_is_still_awaited(
     address = ticket_address(page, installation)
     awaited = []
     # Neither answered nor refused: as a line that is very slow.
-    page.route("**/static/editor/**", lambda route: awaited.append(route))
+    page.route("**/static/editor/**", lambda route: awaited.append(route))  # noqa: PLW0108 - Playwright marks it
     page.goto(address, wait_until="commit")
 
     page.locator("#ticket-subject").wait_for()

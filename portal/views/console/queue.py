@@ -97,7 +97,7 @@ def queue_list() -> str:
 @blueprint.get("/queue/numbers")
 def queue_numbers() -> dict[str, list[int]]:
     """The numbers of the first tickets of a list, as many as can be chosen at once."""
-    return {"numbers": lists.numbers_of(wanted_list(), current_user, MOST_TICKETS)}
+    return {"numbers": lists.numbers_of(wanted_list(), person(), MOST_TICKETS)}
 
 
 @blueprint.post("/queue/views")

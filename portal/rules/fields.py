@@ -78,12 +78,16 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a list asks of one field: one of these values, or what lies between two, both included."""
+    """What a list of tickets asks of one field: one of these values, or what lies between two, both included.
+
+    Where the field `is_many`, a value is a list, and one of these in it is enough.
+    """
 
     key: str
     any_of: tuple[Value, ...] = ()
     first: Value | None = None
     last: Value | None = None
+    is_many: bool = False
 
 
 def read_value(field: Field, written: Sequence[str], current: Value | None = None) -> Value | None:
@@ -117,7 +121,7 @@ def read_condition(field: Field, written: Mapping[str, str]) -> Condition:
     any_of = [_plain_value(field, text, known) for text in (each.strip() for each in several) if text]
     bounds = [written.get(end, "").strip() for end in ("from", "to")]
     first, last = (_plain_value(field, bound) if bound else None for bound in bounds)
-    return Condition(field.key, tuple(dict.fromkeys(any_of)), first, last)
+    return Condition(field.key, tuple(dict.fromkeys(any_of)), first, last, is_many=field.kind == "choices")
 
 
 def write_condition(condition: Condition) -> dict[str, str]:
@@ -153,6 +157,17 @@ def say_value(field: Field, value: Value | None) -> str:
     if field.kind == "date":
         return _day_in_words(str(value))
     return write_value(value)[0]
+
+
+def say_condition(field: Field, condition: Condition) -> str:
+    """The condition in words: Colour: Blue, Red; Amount: from 5 to 10."""
+    parts = [
+        say_value(replace(field, kind="choice") if condition.is_many else field, one)
+        for one in condition.any_of
+    ]
+    bounds = (("from", condition.first), ("until" if field.kind == "date" else "to", condition.last))
+    span = " ".join(f"{word} {say_value(field, bound)}" for word, bound in bounds if bound is not None)
+    return f"{field.name}: " + ", ".join([*parts, span] if span else parts)
 
 
 def value_from(stored: Any) -> Value | None:

@@ -3,12 +3,24 @@
 The rows are those of the select that is handed in, which has come through `portal.access` and the queue's filter.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from flask_appbuilder.security.sqla.models import User
 from psycopg import sql as composing
-from sqlalchemy import BigInteger, ColumnElement, Select, String, case, cast, func, literal, select, text
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Numeric,
+    Select,
+    String,
+    case,
+    cast,
+    func,
+    literal,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import aggregate_order_by, distinct_on
 from sqlalchemy.orm import aliased
 
@@ -17,6 +29,7 @@ from portal.models import AuditEntry, Branch, Customer, Identity, Tag, Ticket
 from portal.models import User as Person
 from portal.models.ticket import ticket_tag
 from portal.rules import lifecycle
+from portal.rules.fields import Field
 from portal.services import events
 from portal.services.transaction import transaction
 
@@ -27,14 +40,18 @@ CHUNK_BYTES = 64 * 1024
 FORMULA_STARTS = tuple(ord(sign) for sign in "=+-@\t\n\r")
 
 
-def stream_tickets(tickets: Select[Any], *, has_bom: bool = False) -> Generator[bytes, None, None]:
+def stream_tickets(
+    tickets: Select[Any], own_fields: Sequence[Field] = (), *, has_bom: bool = False
+) -> Generator[bytes, None, None]:
     """The tickets of that select, in its order, as UTF-8 CSV with a header row, in chunks of about 64 KB.
+
+    Each of the desk's `own_fields` has a column after the others.
 
     The statement begins with the first chunk, on the session of whoever takes it: an answer is sent after the
     request's own session has ended. Until the generator is used up or closed it holds that session's connection.
     Times are UTC. Reads only.
     """
-    return _chunks(*copy_statement(tickets), has_bom=has_bom)
+    return _chunks(*copy_statement(tickets, own_fields), has_bom=has_bom)
 
 
 def record_export(actor: User, filter_args: Mapping[str, Any], *, address: str = "") -> None:
@@ -59,21 +76,25 @@ def record_export(actor: User, filter_args: Mapping[str, Any], *, address: str =
         )
 
 
-def copy_statement(tickets: Select[Any]) -> tuple[str, dict[str, Any]]:
+def copy_statement(tickets: Select[Any], own_fields: Sequence[Field] = ()) -> tuple[str, dict[str, Any]]:
     """The COPY of those tickets and its values, which psycopg binds: COPY itself takes none from a client."""
     dialect = db.session.get_bind().dialect
-    compiled = _export_of(tickets).compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    compiled = _export_of(tickets, own_fields).compile(
+        dialect=dialect, compile_kwargs={"render_postcompile": True}
+    )
     return f"COPY ({compiled}) TO STDOUT WITH (FORMAT csv, HEADER)", dict(compiled.params)
 
 
-def _export_of(tickets: Select[Any]) -> Select[Any]:
+def _export_of(tickets: Select[Any], own_fields: Sequence[Field]) -> Select[Any]:
     """That select with the columns of the file. Our joins are aliases, so that the filter's own do not clash."""
     branch, assignee, customer = aliased(Branch), aliased(Person), aliased(Customer)
     # Gathered for all these tickets at once: looked up for each, they would take half the time of the export.
     addresses, tags = _first_addresses(tickets), _tag_names(tickets)
     return (
         tickets.with_only_columns(
-            *_columns(branch, assignee, customer, addresses, tags), maintain_column_froms=True
+            *_columns(branch, assignee, customer, addresses, tags),
+            *(_field_column(field).label(field.name) for field in own_fields),
+            maintain_column_froms=True,
         )
         .join(branch, branch.id == Ticket.branch_id)
         .join(customer, customer.id == Ticket.customer_id)
@@ -113,6 +134,20 @@ def _columns(
     ]
 
 
+def _field_column(field: Field) -> ColumnElement[Any]:
+    """What the field says, as portal.rules.fields.say_value does; numbers and days as a spreadsheet reads them."""
+    value = Ticket.fields[field.key]
+    if field.kind == "number":
+        return cast(value.astext, Numeric)
+    if field.kind == "yes_no":
+        return case({"true": "Yes", "false": "No"}, value=value.astext)
+    if field.kind == "choices":
+        each = func.jsonb_array_elements_text(value).column_valued("each")
+        named = func.string_agg(_in_words(each, field.labels), "; ")
+        return _safe(select(named).correlate(Ticket).scalar_subquery())
+    return _safe(_in_words(value.astext, field.labels) if field.kind == "choice" else value.astext)
+
+
 def _first_addresses(tickets: Select[Any]) -> Any:
     """The first address of every customer of those tickets."""
     wanted = tickets.with_only_columns(Ticket.customer_id).order_by(None)
@@ -138,7 +173,7 @@ def _safe(column: Any) -> ColumnElement[str]:
 
 
 def _in_words(column: Any, words: Mapping[str, str]) -> ColumnElement[str]:
-    return case(dict(words), value=column, else_=column)
+    return case(dict(words), value=column, else_=column) if words else column
 
 
 def _seconds_between(start: Any, end: Any) -> ColumnElement[int]:

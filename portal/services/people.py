@@ -118,7 +118,9 @@ def keep_preferences(user: User, chosen: Preferences) -> None:
         profile.muted_kinds = list(chosen.muted_kinds)
 
 
-def addresses_like(user: User, typed: str, limit: int = 8) -> list[dict[str, str]]:
+def addresses_like(
+    user: User, typed: str, limit: int = 8, *, only_customers: bool = False
+) -> list[dict[str, str]]:
     """Colleagues and customers within reach whose address or name holds what was typed: name and address each."""
     wanted = typed.strip().lower()[:100]
     if len(wanted) < LEAST_TYPED:
@@ -133,6 +135,8 @@ def addresses_like(user: User, typed: str, limit: int = 8) -> list[dict[str, str
         )
         .limit(limit)
     )
+    if only_customers:
+        return [{"name": name or "", "address": address} for name, address in db.session.execute(found)]
     full_name = User.first_name + " " + User.last_name
     colleagues = (
         select(full_name, User.email)

@@ -4,6 +4,7 @@ import csv
 import io
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -11,6 +12,7 @@ from flask.testing import FlaskClient
 
 from portal.extensions import db
 from portal.models import AuditEntry, Event, Tag
+from portal.models.columns import now
 from tests.factory import Factory
 
 
@@ -131,3 +133,36 @@ def test_the_list_goes_out_after_the_request_has_ended(
     reader.start()
     reader.join(timeout=30)
     assert lines == [200]
+
+
+def test_the_desks_own_fields_are_columns(make: Factory, login: Callable) -> None:
+    colours = [{"key": key, "label": key.title(), "is_active": True} for key in ("blue", "red")]
+    branch = make.branch()
+    make.field("order", name="Order: 100 % of “it”", position=1)
+    make.field("amount", kind="number")
+    make.field("bought", kind="date")
+    make.field("insured", kind="yes_no")
+    make.field("colour", kind="choice", choices=colours)
+    make.field("colours", kind="choices", choices=colours)
+    make.field("gone", is_active=False)
+    make.field("foreign", branches=[make.branch()])
+    values = {
+        "order": "=1+1",
+        "amount": -9.5,
+        "bought": "2026-11-03",
+        "insured": False,
+        "colour": "gold",
+        "colours": ["blue", "red"],
+        "gone": "x",
+    }
+    make.ticket(branch, status="open", fields=values, created_at=now())
+    make.ticket(branch, status="open", created_at=now() - timedelta(days=1))
+    client = login(make.agent(branch=branch))
+    answer = client.get("/queue/export.csv?view=open&sort=newest&field.amount.to=0")
+    rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+    own = list(rows[0])[-6:]
+    assert own == ["Order: 100 % of “it”", "Amount", "Bought", "Colour", "Colours", "Insured"]
+    assert [[row[name] for name in own] for row in rows] == [
+        ["'=1+1", "-9.5", "2026-11-03", "gold", "Blue; Red", "No"]
+    ]
+    assert len(numbers(client, "view=open")) == 2

@@ -109,8 +109,8 @@ def test_json_is_read_as_a_value(stored: object, value: object) -> None:
         (DATE, {"from": "2026-11-01"}, Condition("bought_on", (), "2026-11-01")),
         (YES_NO, {"": "no"}, Condition("is_insured", (False,))),
         (CHOICE, {"": "red,pink"}, Condition("colour", ("red", "pink"))),
-        (CHOICES, {"": "blue"}, Condition("colours", ("blue",))),
-        (CHOICES, {"": " , "}, Condition("colours")),
+        (CHOICES, {"": "blue"}, Condition("colours", ("blue",), is_many=True)),
+        (CHOICES, {"": " , "}, Condition("colours", is_many=True)),
     ],
 )
 def test_a_condition_is_read_and_written_back(

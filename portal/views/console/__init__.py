@@ -10,6 +10,7 @@ PAGES = (
     "composer",
     "customers",
     "files",
+    "filter_panel",
     "linking",
     "live",
     "moving",

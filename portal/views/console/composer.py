@@ -170,7 +170,8 @@ def template_names(number: int) -> Response:
 @blueprint.get("/addresses")
 def addresses() -> Response:
     """Addresses that begin with what was typed, or belong to people whose name does."""
-    return jsonify(people.addresses_like(person(), request.args.get("q", "")))
+    only_customers = request.args.get("customers") == "1"
+    return jsonify(people.addresses_like(person(), request.args.get("q", ""), only_customers=only_customers))
 
 
 @blueprint.post(f"/messages/<{ID}:message_id>/cancel")

@@ -5,36 +5,37 @@ and exported. A value that cannot be read is refused with a sentence, never drop
 than was asked for is a wrong list.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
-from datetime import date, datetime, time, timedelta
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from dataclasses import fields as parts_of
+from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, and_, exists, false, literal_column, or_, select, true
+from sqlalchemy import Select
 
 from portal import access
 from portal.errors import NotFound, UserFault
-from portal.models import Tag, Ticket, User
+from portal.models import User
 from portal.models.branch import PRIORITIES
-from portal.models.columns import now
 from portal.models.customer import CHANNEL_KINDS
-from portal.models.ticket import SEVERITIES, TICKET_TYPES, ticket_tag
-from portal.rules.lifecycle import OPEN_STATUSES, STATUSES
-from portal.views.console import paging, search
+from portal.models.ticket import SEVERITIES, TICKET_TYPES
+from portal.rules.fields import Condition, UnreadableValueError, read_condition, write_condition
+from portal.rules.lifecycle import STATUSES
+from portal.services import fields
+from portal.views.console import paging
+from portal.views.console.conditions import conditions_of
 
-AT_RISK_MINUTES = 60
 LONGEST_TEXT = 200
+LONGEST_LIST = 2000
+LONGEST_ADDRESS = 320
 MOST_TAG_LETTERS = 64
 LARGEST_ID = 2**63 - 1
 LARGEST_SMALL_ID = 2**31 - 1
 SLA_STATES = ("late", "at_risk", "in_time", "paused", "none")
-
-# The words stand in the statement itself: a partial index is not chosen for a parameter.
-IS_OPEN = Ticket.status.in_([literal_column(f"'{status}'") for status in OPEN_STATUSES])
-IS_SNOOZED = Ticket.snoozed_until.is_not(None)
-IS_FOLLOWED = Ticket.follower_ids != literal_column("'{}'::integer[]")
-IS_FINISHED = Ticket.status.in_([literal_column("'resolved'"), literal_column("'closed'")])
+# field.order_number=A-17, field.amount.from=5: the desk's own fields, by their keys.
+FIELD_PREFIX = "field."
+NOT_BY_ID = ("me", "none")
 
 
 @dataclass(frozen=True)
@@ -98,45 +99,66 @@ EVERYTHING = View(
 
 @dataclass(frozen=True)
 class TicketFilter:
-    """What narrows a list; an empty value does not. Several statuses, priorities, types or severities mean any of them.
+    """What narrows a list; an empty value does not. Several values of one kind mean any of them.
 
-    `assignee` is a user's id, "me" or "none"; `customer` and `branch` are ids; `tag` a tag's name. The days are those
-    of `zone`, first and last included; `opened` by the moment a ticket was opened, `answered` by its first answer.
+    `assignee` is a user's id, "me" or "none"; `customer` an id or an address; `branch` and `template` are ids; a tag is
+    meant by its name, or by its id where it may be renamed meanwhile. The days are those of `zone`, first and last
+    included; `opened` by the moment a ticket was opened, `answered` by its first answer, `activity` by what happened
+    last; `fields` are what is asked of the desk's own fields, one condition each.
     """
 
     view: str = ""
     status: tuple[str, ...] = ()
-    branch: int | None = None
+    branch: tuple[int, ...] = ()
     tier: int | None = None
-    assignee: str = ""
+    assignee: tuple[str, ...] = ()
     priority: tuple[str, ...] = ()
     type: tuple[str, ...] = ()
     severity: tuple[str, ...] = ()
     channel: tuple[str, ...] = ()
-    tag: str = ""
-    customer: int | None = None
+    tag: tuple[str, ...] = ()
+    tag_id: tuple[int, ...] = ()
+    customer: str = ""
+    template: tuple[int, ...] = ()
     sla: str = ""
     opened_from: date | None = None
     opened_to: date | None = None
     answered_from: date | None = None
     answered_to: date | None = None
+    activity_from: date | None = None
+    activity_to: date | None = None
+    fields: tuple[Condition, ...] = ()
     zone: str = ""
     text: str = ""
     sort: str = ""
 
     def to_args(self) -> dict[str, Any]:
         """The arguments of an address that means this filter; reading them gives it back."""
-        return {field.name: _written(value) for field in fields(self) if (value := getattr(self, field.name))}
+        given = {part.name: getattr(self, part.name) for part in parts_of(self) if part.name != "fields"}
+        written = {name: _written(value) for name, value in given.items() if value}
+        for condition in self.fields:
+            for end, text in write_condition(condition).items():
+                written[f"{FIELD_PREFIX}{condition.key}" + (f".{end}" if end else "")] = text
+        return written
 
     def apply(self, tickets: Select[Any], user: User) -> Select[Any]:
-        """The tickets of that select that match, in no order. Raises NotFound for a branch out of reach."""
-        if self.branch is not None and not access.may_see_branch(user, self.branch):
-            raise NotFound("This filter names a branch that does not exist or lies outside your reach.")
-        return tickets.where(*_conditions(self, user))
+        """The tickets of that select that match, in no order. Raises NotFound for a branch or field out of reach."""
+        if not self.is_within_reach(user):
+            raise NotFound(
+                "This filter names a branch or a field that does not exist or lies outside your reach."
+            )
+        return tickets.where(*conditions_of(self, user))
 
     def of(self, user: User) -> Select[Any]:
         """The tickets within the person's reach that match, in this filter's order."""
         return self.order.applied(self.apply(access.visible_tickets(user), user))
+
+    def is_within_reach(self, user: User) -> bool:
+        """Whether the person may see every branch and every field that it names."""
+        if not all(access.may_see_branch(user, branch_id) for branch_id in self.branch):
+            return False
+        asked = {condition.key for condition in self.fields}
+        return not asked or asked <= {field.key for field in fields.visible_definitions(user)}
 
     def with_(self, **values: Any) -> "TicketFilter":
         return replace(self, **values)
@@ -157,25 +179,33 @@ class TicketFilter:
 
 
 def filter_from(args: Mapping[str, str]) -> TicketFilter:
-    """The filter that an address asks for. Raises UserFault that names everything that cannot be read."""
+    """The filter that an address asks for. Raises UserFault that names everything that cannot be read.
+
+    Reads the definitions of the desk's own fields where it asks about one.
+    """
     reader = _Reader(args)
     found = TicketFilter(
         view=reader.word("view", (*VIEWS, EVERYTHING.name)),
         status=reader.words("status", STATUSES),
-        branch=reader.number("branch", LARGEST_SMALL_ID),
+        branch=reader.numbers("branch", LARGEST_SMALL_ID),
         tier=reader.number("tier", 99),
-        assignee=reader.assignee(),
+        assignee=reader.assignees(),
         priority=reader.words("priority", PRIORITIES),
         type=reader.words("type", TICKET_TYPES),
         severity=reader.words("severity", SEVERITIES),
         channel=reader.words("channel", CHANNEL_KINDS),
-        tag=reader.text("tag", MOST_TAG_LETTERS).lower(),
-        customer=reader.number("customer", LARGEST_ID),
+        tag=reader.tags(),
+        tag_id=reader.numbers("tag_id", LARGEST_SMALL_ID),
+        customer=reader.customer(),
+        template=reader.numbers("template", LARGEST_SMALL_ID),
         sla=reader.word("sla", SLA_STATES),
         opened_from=reader.day("opened_from"),
         opened_to=reader.day("opened_to"),
         answered_from=reader.day("answered_from"),
         answered_to=reader.day("answered_to"),
+        activity_from=reader.day("activity_from"),
+        activity_to=reader.day("activity_to"),
+        fields=reader.fields(),
         zone=reader.zone(),
         text=reader.text("text", LONGEST_TEXT),
         sort=reader.word("sort", paging.ORDERS),
@@ -192,7 +222,7 @@ class _Reader:
         self._problems: list[str] = []
 
     def text(self, name: str, longest: int) -> str:
-        value = " ".join(self._args.get(name, "").replace("\0", "").split())
+        value = " ".join(self._all(name).replace("\0", "").split())
         if len(value) > longest:
             self._problems.append(f"“{name}” is longer than {longest} characters.")
             return ""
@@ -206,25 +236,60 @@ class _Reader:
         return value
 
     def words(self, name: str, known: Any) -> tuple[str, ...]:
-        values = [value for value in self.text(name, LONGEST_TEXT).split(",") if value]
+        values = self._several(name)
         self._problems += [f"There is no {name} “{value}”." for value in values if value not in known]
         return tuple(value for value in known if value in values)
 
     def number(self, name: str, largest: int) -> int | None:
         value = self.text(name, LONGEST_TEXT)
-        if not value:
-            return None
-        if not (value.isascii() and value.isdigit()) or not 1 <= int(value) <= largest:
-            self._problems.append(f"“{name}” must be a number, not “{value}”.")
-            return None
-        return int(value)
+        return self._number(name, value, largest) if value else None
 
-    def assignee(self) -> str:
-        value = self.text("assignee", LONGEST_TEXT)
-        if value in ("", "me", "none"):
+    def numbers(self, name: str, largest: int) -> tuple[int, ...]:
+        found = (self._number(name, value, largest) for value in self._several(name))
+        return tuple(sorted({number for number in found if number is not None}))
+
+    def assignees(self) -> tuple[str, ...]:
+        found = self._several("assignee")
+        numbers = (self._number("assignee", one, LARGEST_SMALL_ID) for one in found if one not in NOT_BY_ID)
+        ids = sorted({number for number in numbers if number is not None})
+        return (*(one for one in NOT_BY_ID if one in found), *map(str, ids))
+
+    def tags(self) -> tuple[str, ...]:
+        names = sorted({name.lower() for name in self._several("tag")})
+        if any(len(name) > MOST_TAG_LETTERS for name in names):
+            self._problems.append(f"A tag in “tag” is longer than {MOST_TAG_LETTERS} characters.")
+            return ()
+        return tuple(names)
+
+    def customer(self) -> str:
+        # A completed address ends with a comma.
+        value = self.text("customer", LONGEST_ADDRESS).rstrip(", ").lower()
+        if not value or value[0] == "+" or ("@" in value and not {",", " "} & set(value)):
             return value
-        number = self.number("assignee", LARGEST_SMALL_ID)
-        return str(number) if number else ""
+        if value.isascii() and value.isdigit() and 1 <= int(value) <= LARGEST_ID:
+            return str(int(value))
+        self._problems.append(
+            f"“customer” must be the address of one customer, not “{value}”. Choose it from the list."
+        )
+        return ""
+
+    def fields(self) -> tuple[Condition, ...]:
+        asked: dict[str, dict[str, str]] = {}
+        for name in self._args:
+            key, _, end = name.removeprefix(FIELD_PREFIX).partition(".")
+            if name.startswith(FIELD_PREFIX) and self._all(name).strip():
+                asked.setdefault(key, {})[end] = self.text(name, LONGEST_LIST)
+        known = {field.key: field for field in fields.definitions()} if asked else {}
+        found = []
+        for key, written in asked.items():
+            if key not in known or written.keys() - {"", "from", "to"}:
+                self._problems.append(f"There is no field “{key[:LONGEST_TEXT]}”.")
+                continue
+            try:
+                found.append(read_condition(known[key], written))
+            except UnreadableValueError as fault:
+                self._problems.append(str(fault))
+        return tuple(sorted((one for one in found if write_condition(one)), key=lambda one: one.key))
 
     def day(self, name: str) -> date | None:
         value = self.text(name, LONGEST_TEXT)
@@ -250,119 +315,26 @@ class _Reader:
             self._problems.append(f"There is no time zone “{value}”.")
             return ""
 
+    def _all(self, name: str) -> str:
+        """The value of that name; of several, as forms send them, one list."""
+        getlist = getattr(self._args, "getlist", None)
+        values: Iterable[str] = getlist(name) if getlist else [self._args.get(name, "")]
+        return ",".join(value for value in values if value)
+
+    def _several(self, name: str) -> list[str]:
+        values = (value.strip() for value in self.text(name, LONGEST_LIST).split(","))
+        return [value for value in values if value]
+
+    def _number(self, name: str, value: str, largest: int) -> int | None:
+        if not (value.isascii() and value.isdigit()) or not 1 <= int(value) <= largest:
+            self._problems.append(f"“{name}” must be a number, not “{value}”.")
+            return None
+        return int(value)
+
     def refuse(self) -> None:
         if self._problems:
             raise UserFault("This list cannot be shown as asked: " + " ".join(self._problems))
 
 
 def _written(value: Any) -> str:
-    return ",".join(value) if isinstance(value, tuple) else str(value)
-
-
-def _conditions(wanted: TicketFilter, user: User) -> list[ColumnElement[bool]]:
-    given: list[ColumnElement[bool] | None] = [
-        _of_view(wanted.view, user),
-        Ticket.status.in_(wanted.status) if wanted.status else None,
-        Ticket.branch_id == wanted.branch if wanted.branch else None,
-        Ticket.tier_level == wanted.tier if wanted.tier else None,
-        _of_assignee(wanted.assignee, user),
-        Ticket.priority.in_(wanted.priority) if wanted.priority else None,
-        Ticket.type.in_(wanted.type) if wanted.type else None,
-        Ticket.severity.in_(wanted.severity) if wanted.severity else None,
-        Ticket.channel_kind.in_(wanted.channel) if wanted.channel else None,
-        _tagged(wanted.tag) if wanted.tag else None,
-        Ticket.customer_id == wanted.customer if wanted.customer else None,
-        _of_sla(wanted.sla),
-        *_of_days(wanted),
-        search.matches(wanted.text, user, wanted.zone) if wanted.text else None,
-    ]
-    return [condition for condition in given if condition is not None]
-
-
-def _of_view(view: str, user: User) -> ColumnElement[bool] | None:
-    # What is snoozed leaves the lists of work; where clocks or statuses are looked at it stays, for clocks run on.
-    narrowed: dict[str, Callable[[], ColumnElement[bool] | None]] = {
-        "mine": lambda: and_(~IS_SNOOZED, Ticket.assignee_id == user.id),
-        "unassigned": lambda: and_(~IS_SNOOZED, Ticket.assignee_id.is_(None)),
-        "branch": lambda: and_(~IS_SNOOZED, _in_own_branches(user)),
-        "at_risk": lambda: _of_sla("at_risk"),
-        "breached": lambda: and_(Ticket.is_breached),
-        "escalated": lambda: and_(~IS_SNOOZED, _on_own_tier(user)),
-        "following": lambda: and_(IS_FOLLOWED, Ticket.follower_ids.contains([user.id])),
-        "snoozed": lambda: IS_SNOOZED,
-        "waiting": lambda: Ticket.status == literal_column("'pending'"),
-    }
-    if view in narrowed:
-        condition = narrowed[view]()
-        return IS_OPEN if condition is None else and_(IS_OPEN, condition)
-    return {"open": IS_OPEN, "closed": IS_FINISHED}.get(view)
-
-
-def _in_own_branches(user: User) -> ColumnElement[bool]:
-    """The branches that the person is a member of; for someone who sees every branch without one, all of them."""
-    own = list(access.memberships(user))
-    if not own and access.branch_ids(user) is None:
-        return true()
-    return Ticket.branch_id.in_(own)
-
-
-def _on_own_tier(user: User) -> ColumnElement[bool]:
-    raised = Ticket.tier_level > literal_column("1")
-    places = [
-        and_(Ticket.branch_id == branch_id, Ticket.tier_level == place.tier_level)
-        for branch_id, place in access.memberships(user).items()
-        if place.tier_level > 1
-    ]
-    return and_(raised, or_(*places)) if places else false()
-
-
-def _of_assignee(assignee: str, user: User) -> ColumnElement[bool] | None:
-    if not assignee:
-        return None
-    if assignee == "none":
-        return Ticket.assignee_id.is_(None)
-    return Ticket.assignee_id == (user.id if assignee == "me" else int(assignee))
-
-
-def _tagged(name: str) -> ColumnElement[bool]:
-    return exists(
-        select(ticket_tag.c.ticket_id)
-        .join(Tag, Tag.id == ticket_tag.c.tag_id)
-        .where(ticket_tag.c.ticket_id == Ticket.id, Tag.name == name)
-    )
-
-
-def _of_sla(state: str) -> ColumnElement[bool] | None:
-    at = now()
-    soon = at + timedelta(minutes=AT_RISK_MINUTES)
-    match state:
-        case "late":
-            return Ticket.is_breached.is_(True)
-        case "at_risk":
-            return and_(~Ticket.is_breached, paging.DUE.between(at, soon))
-        case "in_time":
-            return and_(~Ticket.is_breached, Ticket.next_due_at > soon)
-        case "paused":
-            return Ticket.is_paused.is_(True)
-        case "none":
-            return and_(Ticket.next_due_at.is_(None), ~Ticket.is_paused)
-    return None
-
-
-def _of_days(wanted: TicketFilter) -> list[ColumnElement[bool]]:
-    zone = ZoneInfo(wanted.zone or "UTC")
-    spans = (
-        (Ticket.created_at, wanted.opened_from, wanted.opened_to),
-        (Ticket.first_responded_at, wanted.answered_from, wanted.answered_to),
-    )
-    found: list[ColumnElement[bool]] = []
-    for column, first, last in spans:
-        if first:
-            found.append(column >= _midnight(first, zone))
-        if last:
-            found.append(column < _midnight(last + timedelta(days=1), zone))
-    return found
-
-
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day, time.min, tzinfo=zone)
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -4,18 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, select, true
+from sqlalchemy import Select, String, cast, func, literal, select, true, union_all
 from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import defer, joinedload, selectinload
 
 from portal import access
 from portal.extensions import db
-from portal.models import Branch, Customer, SavedView, Ticket, User
+from portal.models import Branch, BranchMembership, Customer, ReplyTemplate, SavedView, Tag, Ticket, User
 from portal.views.console.filters import VIEWS, TicketFilter, filter_from
 from portal.views.console.paging import PAGE_SIZE
 
 COUNT_CAP = 1000
 MOST_SAVED_VIEWS = 20
+MOST_COLLEAGUES = 500
 # More places than this are read in one walk along the due order instead of one walk each.
 MOST_WALKS = 25
 
@@ -84,14 +85,66 @@ def active_branches() -> list[Branch]:
     return list(db.session.scalars(select(Branch).where(Branch.is_active).order_by(Branch.name)))
 
 
+def colleagues_of(user: User) -> list[User]:
+    """The people of the branches within the person's reach, by name."""
+    ids = access.branch_ids(user)
+    places = select(BranchMembership.user_id)
+    members = places if ids is None else places.where(BranchMembership.branch_id.in_(ids))
+    found = select(User).where(User.active, User.id.in_(members))
+    return list(db.session.scalars(found.order_by(User.first_name, User.last_name).limit(MOST_COLLEAGUES)))
+
+
+def names_in(wanted: TicketFilter, user: User) -> dict[tuple[str, str], str]:
+    """What the ids of that filter are called, by its part and the id; not what is out of reach. One statement."""
+    ids = access.branch_ids(user)
+    members = select(BranchMembership.id).where(BranchMembership.user_id == User.id)
+    is_colleague = members if ids is None else members.where(BranchMembership.branch_id.in_(ids))
+    assignees = [int(one) for one in wanted.assignee if one.isdigit()]
+    customers = [int(wanted.customer)] if wanted.customer.isdigit() else []
+    parts = {
+        "branch": (wanted.branch, Branch.id, Branch.name, true()),
+        "assignee": (assignees, User.id, User.first_name + " " + User.last_name, is_colleague.exists()),
+        "tag_id": (wanted.tag_id, Tag.id, Tag.name, true()),
+        "template": (
+            wanted.template,
+            ReplyTemplate.id,
+            ReplyTemplate.name,
+            ReplyTemplate.id.in_(access.visible_templates(user).with_only_columns(ReplyTemplate.id)),
+        ),
+        "customer": (
+            customers,
+            Customer.id,
+            Customer.name,
+            Customer.id.in_(access.visible_customers(user).with_only_columns(Customer.id)),
+        ),
+    }
+    selects = [
+        select(literal(part), cast(key, String), name).where(key.in_(asked), is_seen)
+        for part, (asked, key, name, is_seen) in parts.items()
+        if asked
+    ]
+    if not selects:
+        return {}
+    return {(part, key): name for part, key, name in db.session.execute(union_all(*selects))}
+
+
+def lasting(wanted: TicketFilter) -> TicketFilter:
+    """The same filter, fit to be kept: tags by their ids, which stay when a tag is renamed."""
+    if not wanted.tag:
+        return wanted
+    found = dict(db.session.execute(select(Tag.name, Tag.id).where(Tag.name.in_(wanted.tag))).all())
+    unknown = tuple(name for name in wanted.tag if name not in found)
+    return wanted.with_(tag=unknown, tag_id=tuple(sorted({*wanted.tag_id, *found.values()})))
+
+
 def _narrowed(wanted: TicketFilter, user: User, after: str, size: int) -> Select[Any]:
     """The tickets to choose the page from.
 
     An index holds each branch's tickets in due order, but those of several branches together stand in no index:
     so each branch gives its first `size`, and the page is chosen among these.
     """
-    places = sorted(access.branch_ids(user) or ())
-    by_branch = 1 < len(places) <= MOST_WALKS and wanted.branch is None and wanted.order.name == "due"
+    places = sorted(wanted.branch or access.branch_ids(user) or ())
+    by_branch = 1 < len(places) <= MOST_WALKS and wanted.order.name == "due"
     if not by_branch:
         return _after(wanted.apply(access.visible_tickets(user), user), wanted, after)
     branches = select(func.unnest(array(places)).label("id")).subquery("place")

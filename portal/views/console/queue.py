@@ -8,15 +8,11 @@ from werkzeug.wrappers import Response
 
 from portal import access
 from portal.errors import UserFault
-from portal.models.branch import PRIORITIES
-from portal.models.ticket import SEVERITIES, TICKET_TYPES
-from portal.rules import lifecycle
 from portal.rules.bulk import MOST_TICKETS
 from portal.services import saved_views
-from portal.views.console import bulk, finding, lists, presence, search, words
+from portal.views.console import bulk, filter_panel, finding, lists, presence, search, words
 from portal.views.console.blueprint import blueprint, person
-from portal.views.console.filters import EVERYTHING, SLA_STATES, VIEWS, TicketFilter, filter_from
-from portal.views.console.paging import ORDERS
+from portal.views.console.filters import EVERYTHING, VIEWS, TicketFilter, filter_from
 from portal.views.console.rows import rows_of
 from portal.views.console.side import may_change
 
@@ -36,14 +32,6 @@ class Shelf:
     saved_id: int | None = None
 
 
-@dataclass(frozen=True)
-class Narrowing:
-    """One thing that a filter asks for, in words, and the address of the list without it."""
-
-    label: str
-    url: str
-
-
 @blueprint.get("/")
 def home() -> Response:
     return redirect(url_for("console.queue"))
@@ -53,9 +41,17 @@ def home() -> Response:
 def queue() -> Any:
     try:
         wanted = wanted_list()
-        return _to_number(wanted) or _page(wanted)
+        return _to_short(wanted) or _to_number(wanted) or _page(wanted)
     except UserFault as fault:
         return render_template("console/queue.html", fault=str(fault), **_left(None)), fault.status_code
+
+
+def _to_short(wanted: TicketFilter) -> Response | None:
+    """To the address without what a form sends along: the short one is kept and passed on."""
+    if all(len(values) == 1 and values[0] for _, values in request.args.lists()):
+        return None
+    is_usual = wanted.sort == wanted.base.sort
+    return redirect(url_for("console.queue", **wanted.with_(sort="" if is_usual else wanted.sort).to_args()))
 
 
 def _to_number(wanted: TicketFilter) -> Response | None:
@@ -76,7 +72,7 @@ def _page(wanted: TicketFilter) -> str:
         most_picked=MOST_TICKETS,
         **_left(wanted),
         **list_context(wanted),
-        **_filter_form(wanted),
+        **filter_panel.said_of(wanted),
     )
 
 
@@ -103,7 +99,12 @@ def queue_numbers() -> dict[str, list[int]]:
 @blueprint.post("/queue/views")
 def save_view() -> Response:
     wanted = filter_from(request.form)
-    saved_views.save_view(person(), request.form.get("name", ""), wanted.to_args())
+    written = request.form.get("shared_with", "")
+    if written and not (written.isascii() and written.isdigit() and len(written) < 10):
+        raise UserFault("Choose from the list for whom the view is.")
+    shared_with = int(written) if written else None
+    kept = lists.lasting(wanted).to_args()
+    saved_views.save_view(person(), request.form.get("name", ""), kept, branch_id=shared_with)
     flash(f"The view “{request.form['name'].strip()}” is saved.", "success")
     return redirect(url_for("console.queue", **wanted.to_args()))
 
@@ -138,7 +139,7 @@ def list_context(wanted: TicketFilter) -> dict[str, Any]:
             wanted,
             words.reader(),
             presence=presence.of_tickets(ticket.id for ticket in page.tickets),
-            shows_branch=(ids is None or len(ids) > 1) and wanted.branch is None,
+            shows_branch=(ids is None or len(ids) > 1) and len(wanted.branch) != 1,
             found=search.snippets_of(wanted.text, found, [ticket.id for ticket in page.tickets]),
         ),
         "current": request.args.get("current", type=int),
@@ -161,16 +162,12 @@ def shelves(wanted: TicketFilter | None) -> tuple[list[Shelf], list[Shelf]]:
         except UserFault:
             # Written by an older release; it is still there to be removed.
             continue
-    countable = {name: one for name, one in readable.items() if _is_within_reach(one)}
+    countable = {name: one for name, one in readable.items() if one.is_within_reach(person())}
     counts = lists.counts_of({**lists.view_filters(), **countable}, person())
     return (
         [_shelf(name, wanted, counts) for name in VIEWS],
         [_saved_shelf(view, readable.get(f"saved-{view.id}"), wanted, counts) for view in saved.values()],
     )
-
-
-def _is_within_reach(wanted: TicketFilter) -> bool:
-    return wanted.branch is None or access.may_see_branch(person(), wanted.branch)
 
 
 def _shelf(name: str, wanted: TicketFilter | None, counts: dict[str, int]) -> Shelf:
@@ -192,11 +189,11 @@ def _saved_shelf(
     count = counts.get(f"saved-{view.id}")
     return Shelf(
         label=view.name,
-        icon="star",
+        icon="users" if view.branch_id else "star",
         url=url_for("console.queue", **(wanted_there or TicketFilter()).to_args()),
         count=None if count is None else _capped(count),
         is_current=wanted is not None and wanted == wanted_there,
-        saved_id=view.id if view.owner_id == person().id else None,
+        saved_id=view.id if saved_views.may_remove(person(), view) else None,
     )
 
 
@@ -220,51 +217,3 @@ def _title(wanted: TicketFilter) -> str:
 
 def _more_url(wanted: TicketFilter, cursor: str) -> str:
     return url_for("console.queue", **wanted.to_args(), after=cursor) if cursor else ""
-
-
-def _filter_form(wanted: TicketFilter) -> dict[str, Any]:
-    branches = lists.branches_of(person())
-    return {
-        "branches": branches,
-        "orders": ORDERS.values(),
-        "choices": {
-            "status": lifecycle.LABELS,
-            "priority": {name: words.PRIORITIES[name] for name in reversed(PRIORITIES)},
-            "type": {name: words.TYPES[name] for name in TICKET_TYPES},
-            "severity": {name: words.SEVERITIES[name] for name in reversed(SEVERITIES)},
-            "sla": {name: words.SLA_STATES[name] for name in SLA_STATES},
-        },
-        "narrowings": _narrowings(wanted, {branch.id: branch.name for branch in branches}),
-    }
-
-
-def _narrowings(wanted: TicketFilter, branches: dict[int, str]) -> list[Narrowing]:
-    """What the filter asks for beyond its view, each with the way back out."""
-    assignees = {"me": "Assigned to me", "none": "Unassigned"}
-    said = {
-        "text": wanted.text and f"“{wanted.text}”",
-        "status": ", ".join(lifecycle.label(status) for status in wanted.status),
-        "branch": wanted.branch and branches.get(wanted.branch, "Branch"),
-        "tier": wanted.tier and f"Tier {wanted.tier}",
-        "assignee": wanted.assignee and assignees.get(wanted.assignee, "Assigned to one person"),
-        "priority": ", ".join(words.PRIORITIES[priority] for priority in wanted.priority),
-        "type": ", ".join(words.TYPES[kind] for kind in wanted.type),
-        "severity": wanted.severity
-        and "Severity " + " or ".join(words.SEVERITIES[name].lower() for name in wanted.severity),
-        "channel": ", ".join(words.CHANNELS[kind] for kind in wanted.channel),
-        "tag": wanted.tag and f"Tag {wanted.tag}",
-        "customer": wanted.customer and "One customer",
-        "sla": wanted.sla and words.SLA_STATES[wanted.sla],
-        "opened_from": wanted.opened_from and f"Opened from {wanted.opened_from}",
-        "opened_to": wanted.opened_to and f"Opened until {wanted.opened_to}",
-        "answered_from": wanted.answered_from and f"Answered from {wanted.answered_from}",
-        "answered_to": wanted.answered_to and f"Answered until {wanted.answered_to}",
-    }
-    args = wanted.to_args()
-    return [
-        Narrowing(
-            label, url_for("console.queue", **{key: value for key, value in args.items() if key != name})
-        )
-        for name, label in said.items()
-        if label
-    ]

@@ -12,7 +12,8 @@ from portal.models import Ticket
 from portal.rules import lifecycle
 from portal.rules.sla import CLOCK_LABELS
 from portal.views.console import words
-from portal.views.console.filters import AT_RISK_MINUTES, TicketFilter
+from portal.views.console.conditions import AT_RISK_MINUTES
+from portal.views.console.filters import TicketFilter
 from portal.views.console.presence import Present
 from portal.views.console.words import Reader
 

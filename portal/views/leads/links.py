@@ -14,7 +14,7 @@ def opened(period: Period, branch: Branch | None = None) -> str:
     return _url(
         TicketFilter(
             view="all",
-            branch=branch.id if branch else None,
+            branch=_of(branch),
             opened_from=period.first,
             opened_to=period.last,
             zone=period.time_zone,
@@ -27,7 +27,7 @@ def answered(first: date, last: date, time_zone: str, branch: Branch | None = No
     return _url(
         TicketFilter(
             view="all",
-            branch=branch.id if branch else None,
+            branch=_of(branch),
             answered_from=first,
             answered_to=last,
             zone=time_zone,
@@ -37,7 +37,8 @@ def answered(first: date, last: date, time_zone: str, branch: Branch | None = No
 
 def backlog(branch: Branch | None = None, *, assignee: str = "", sla: str = "") -> str:
     """The open tickets: all, those of nobody (`assignee="none"`), or the late ones (`sla="late"`)."""
-    return _url(TicketFilter(view="open", branch=branch.id if branch else None, assignee=assignee, sla=sla))
+    people = (assignee,) if assignee else ()
+    return _url(TicketFilter(view="open", branch=_of(branch), assignee=people, sla=sla))
 
 
 def dashboard(period: Period, branch: Branch | None = None) -> str:
@@ -48,6 +49,10 @@ def dashboard(period: Period, branch: Branch | None = None) -> str:
         last=period.last.isoformat(),
         branch=branch.id if branch else None,
     )
+
+
+def _of(branch: Branch | None) -> tuple[int, ...]:
+    return (branch.id,) if branch else ()
 
 
 def _url(wanted: TicketFilter) -> str:

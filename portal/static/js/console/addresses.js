@@ -43,7 +43,9 @@ class Offer {
   async ask() {
     const typed = this.typed;
     if (typed.length < 2) return this.close();
-    const response = await request(`${this.field.dataset.addresses}?q=${encodeURIComponent(typed)}`).catch(() => null);
+    const address = new URL(this.field.dataset.addresses, location.href);
+    address.searchParams.set("q", typed);
+    const response = await request(address.href).catch(() => null);
     if (!response?.ok || typed !== this.typed) return;
     this.show(await response.json());
   }
@@ -86,6 +88,10 @@ class Offer {
   }
 
   take(option) {
+    if (this.field.hasAttribute("data-single")) {
+      this.field.value = option.dataset.address;
+      return this.close();
+    }
     const before = this.field.value.split(/[,;]/).slice(0, -1).map((one) => one.trim()).filter(Boolean);
     this.field.value = [...before, option.dataset.address, ""].join(", ");
     this.close();

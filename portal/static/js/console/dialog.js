@@ -13,7 +13,7 @@ export function attach(link) {
       const response = await request(link.href);
       const html = await response.text();
       if (!response.ok) return announce(messageIn(html) || "That did not work. Try again.", { isError: true });
-      show(link.textContent.trim().replace("…", ""), html, link.closest("details.menu")?.querySelector("summary"));
+      show(link.dataset.dialogTitle ?? link.textContent.trim().replace("…", ""), html, link.closest("details.menu")?.querySelector("summary"));
     } catch {
       /* Said by request. */
     }

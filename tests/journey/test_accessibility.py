@@ -15,7 +15,7 @@ PAGES = {
         *("/queue", "/queue?view=all&text=order", "/settings", "/notifications"),
         *("FILTER", "SELECTION", "KEYS"),
         *("TICKET", "TICKET CUSTOMER", "TICKET SNOOZE", "TICKET TRIAGE", "TICKET CLOCKS", "TICKET HISTORY"),
-        *("TICKET MERGE", "TICKET TEMPLATES", "TICKET NOTE"),
+        *("TICKET MERGE", "TICKET TEMPLATES", "TICKET NOTE", "TICKET LINK", "TICKET SNOOZED"),
     ),
     "lead": ("/leads/", "/leads/undelivered"),
     "admin": (
@@ -66,6 +66,8 @@ OPENED = {
     "TICKET CUSTOMER": (".side-name a", "dialog[open]"),
     "TICKET SNOOZE": ("key z", "dialog[open]"),
     "TICKET TRIAGE": ("key y", "dialog[open]"),
+    "TICKET LINK": ("key l", "dialog[open]"),
+    "TICKET SNOOZED": ("key z", "dialog[open]"),
     "TICKET CLOCKS": ("#side a:has-text('Explain these figures')", "dialog[open]"),
     "TICKET HISTORY": ("#side h3 a:has-text('History')", "dialog[open]"),
     "TICKET MERGE": ("menu", "dialog[open]"),
@@ -96,6 +98,9 @@ def visit(page: Any, base_url: str, path: str) -> None:
     else:
         page.locator(wanted).first.click()
     page.locator(shown).first.wait_for()
+    if path == "TICKET SNOOZED":
+        page.locator("dialog[open]").get_by_role("button", name="Tomorrow morning").click()
+        page.locator(".ticket-head .banner").wait_for()
     if path == "SELECTION":
         page.locator(".bulk-bar").get_by_role("button", name="Priority").click()
         page.locator(".bulk select").select_option("urgent")

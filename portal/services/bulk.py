@@ -32,6 +32,7 @@ from portal.services import (
     people,
     replies,
     sla,
+    snoozing,
     templates,
     tickets,
     waiting_replies,
@@ -111,7 +112,9 @@ def take_back(actor: User, sealed: str) -> Done:
     left: dict[int, str] = {}
     for step in reversed(_unsealed(actor, sealed)):
         try:
-            _UNDO[step["did"]](_taken_back(step), actor, step)
+            ticket = _taken_back(step)
+            _UNDO[step["did"]](ticket, actor, step)
+            snoozing.resume(ticket, actor, step["snoozed"])
             changed.append(step["number"])
         except UserFault as fault:
             left[step["number"]] = str(fault)
@@ -230,13 +233,14 @@ def _apply_to(ticket: Ticket, actor: User, mark: str, action: Action) -> dict[st
         raise UserFault(change.reason)
     if change.mark != mark:
         raise Conflict("It has changed since you looked.")
-    way = _WAYS[type(action)]
+    way, snoozed = _WAYS[type(action)], snoozing.kept(ticket)
     before = way.do(ticket, actor, action)
     return {
         "did": type(action).__name__,
         "number": ticket.number,
         "id": ticket.id,
         "revision": ticket.revision,
+        "snoozed": snoozed,
         **before,
     }
 

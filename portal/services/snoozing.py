@@ -3,8 +3,9 @@
 No clock stands still for it. Whatever hands the ticket to somebody, or finishes it, ends its snooze too.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import func, literal_column, select
@@ -42,15 +43,7 @@ def snooze(ticket: Ticket, until: datetime, actor: User) -> None:
             raise UserFault(decision.reason)
         if (ticket.snoozed_until, ticket.snoozed_by_id) == (until, actor.id):
             return
-        ticket.snoozed_until, ticket.snoozed_by_id = until, actor.id
-        due_at = ticket.next_due_at
-        events.record(
-            "ticket_snoozed",
-            ticket=ticket,
-            actor=actor,
-            data={"until": until.isoformat(), "due_at": due_at.isoformat() if due_at else None},
-        )
-        events.announce(ticket)
+        _put_aside(ticket, until, actor.id, actor)
 
 
 def wake(ticket: Ticket, actor: User) -> None:
@@ -58,6 +51,27 @@ def wake(ticket: Ticket, actor: User) -> None:
     with transaction(ticket):
         if end(ticket, actor, "by_hand"):
             events.announce(ticket)
+
+
+def kept(ticket: Ticket) -> dict[str, Any] | None:
+    """What `resume` needs to put the ticket aside again as it is now, JSON-able; None where it is not."""
+    if ticket.snoozed_until is None:
+        return None
+    return {"until": ticket.snoozed_until.isoformat(), "by": ticket.snoozed_by_id}
+
+
+def resume(ticket: Ticket, actor: User, before: Mapping[str, Any] | None) -> None:
+    """Put the ticket aside again as `kept` saw it, after what ended that has been taken back. Commits.
+
+    Nothing happens where its time has come meanwhile, or somebody has snoozed it anew.
+    """
+    if before is None:
+        return
+    until = datetime.fromisoformat(before["until"])
+    with transaction(ticket):
+        is_free = ticket.snoozed_until is None and rules.check_snooze(ticket.status, until, now()).allowed
+        if is_free:
+            _put_aside(ticket, until, before["by"], actor)
 
 
 def end(ticket: Ticket, actor: User | None, cause: Cause, *, actor_kind: str | None = None) -> bool:
@@ -102,6 +116,18 @@ def wake_due() -> int:
     while batch := _wake_batch():
         woken += batch
     return woken
+
+
+def _put_aside(ticket: Ticket, until: datetime, by_id: int, actor: User) -> None:
+    ticket.snoozed_until, ticket.snoozed_by_id = until, by_id
+    due_at = ticket.next_due_at
+    events.record(
+        "ticket_snoozed",
+        ticket=ticket,
+        actor=actor,
+        data={"until": until.isoformat(), "due_at": due_at.isoformat() if due_at else None},
+    )
+    events.announce(ticket)
 
 
 def _wake_batch() -> int:

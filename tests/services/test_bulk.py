@@ -13,7 +13,18 @@ from portal.extensions import db
 from portal.models import Branch, Clock, Event, Message, OutboxItem, Ticket, User
 from portal.models.columns import now
 from portal.rules import bulk as rules
-from portal.services import assignment, bulk, escalation, events, moving, replies, sla, tickets, triage
+from portal.services import (
+    assignment,
+    bulk,
+    escalation,
+    events,
+    moving,
+    replies,
+    sla,
+    snoozing,
+    tickets,
+    triage,
+)
 from tests.factory import Factory
 
 
@@ -374,3 +385,18 @@ def test_a_merged_ticket_keeps_its_priority_type_and_tags(make: Factory, branch:
             change()
     with pytest.raises(UserFault):
         replies.send_reply(gone, ann, "<p>Hello</p>")
+
+
+@pytest.mark.parametrize("action", [rules.SetStatus("resolved"), rules.Prioritise("urgent")], ids=str)
+def test_what_was_snoozed_is_snoozed_again_when_all_is_taken_back(
+    make: Factory, branch: Branch, ann: User, action: rules.Action
+) -> None:
+    ticket, until = written(make, branch), now() + timedelta(hours=1)
+    bob = make.agent(branch=branch)
+    snoozing.snooze(ticket, until, bob)
+    done = do(ann, [ticket], action)
+    db.session.refresh(ticket)
+    assert (ticket.snoozed_until is None) == isinstance(action, rules.SetStatus)
+    bulk.take_back(ann, done.undo)
+    db.session.refresh(ticket)
+    assert (ticket.snoozed_until, ticket.snoozed_by_id) == (until, bob.id)

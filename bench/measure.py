@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-WARM_UPS, REPEATS = 5, 50
+WARM_UPS, REPEATS = 5, int(os.environ.get("BENCH_REPEATS", "50"))
 
 
 @dataclass(frozen=True)

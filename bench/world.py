@@ -122,6 +122,11 @@ def customer_address(index: int) -> str:
     return f"customer{index}@mail{index % 97}.example"
 
 
+def everyday_word() -> str:
+    """The word that most sentences hold."""
+    return _WORDS[0]
+
+
 def template_text(number: int) -> str:
     """A few sentences for the template of that number."""
     return _text(number, has_rare=False)

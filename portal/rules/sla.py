@@ -178,15 +178,18 @@ def compute_clocks(
     status changes come last. Events after `now` are ignored. Raises NoWorkingTimeError when the calendar
     never reaches a target.
     """
-    happened = sorted(
-        (event for event in events if event.at <= now),
-        key=lambda each: (each.at, each.kind == "status_changed"),
-    )
-    ledger = _Ledger(policy)
-    for event in _where_they_stand(happened):
-        ledger.apply(event)
-    views = (_view(track, policy, calendar, now) for track in ledger.tracks if track.kind in policy.targets)
-    return sorted(views, key=lambda clock: (clock.started_at, CLOCK_KINDS.index(clock.kind), clock.cycle))
+    return _views(_tracks(events, policy, now), policy, calendar, now)
+
+
+def newest_clocks(
+    events: Sequence[TicketEvent], policy: Policy, calendar: Calendar, now: datetime
+) -> list[ClockView]:
+    """Of `compute_clocks` the last of each kind, which is the only one of its kind that can still run.
+
+    A ticket with hundreds of answers has had hundreds of clocks; a page shows these.
+    """
+    newest = {track.kind: track for track in _tracks(events, policy, now)}
+    return _views(list(newest.values()), policy, calendar, now)
 
 
 def next_due(clocks: Iterable[ClockView]) -> ClockView | None:
@@ -371,7 +374,7 @@ class _Ledger:
         self.is_over = True
 
     def _start(self, kind: ClockKind, at: datetime) -> None:
-        cycle = 1 + sum(track.kind == kind for track in self.tracks)
+        cycle = 1 + next((track.cycle for track in reversed(self.tracks) if track.kind == kind), 0)
         track = _Track(kind, cycle, [(at, self._condition(kind))])
         self.tracks.append(track)
         self.live[kind] = track
@@ -388,6 +391,22 @@ class _Ledger:
             return _Condition("cancelled", name)
         is_paused = self.status in self.policy.paused_statuses.get(kind, ())
         return _Condition("paused" if is_paused else "running", name)
+
+
+def _tracks(events: Sequence[TicketEvent], policy: Policy, now: datetime) -> list[_Track]:
+    happened = sorted(
+        (event for event in events if event.at <= now),
+        key=lambda each: (each.at, each.kind == "status_changed"),
+    )
+    ledger = _Ledger(policy)
+    for event in _where_they_stand(happened):
+        ledger.apply(event)
+    return [track for track in ledger.tracks if track.kind in policy.targets]
+
+
+def _views(tracks: Sequence[_Track], policy: Policy, calendar: Calendar, now: datetime) -> list[ClockView]:
+    views = (_view(track, policy, calendar, now) for track in tracks)
+    return sorted(views, key=lambda clock: (clock.started_at, CLOCK_KINDS.index(clock.kind), clock.cycle))
 
 
 def _view(track: _Track, policy: Policy, calendar: Calendar, now: datetime) -> ClockView:

@@ -17,6 +17,7 @@ from portal.rules.sla import (
     compute_clocks,
     explain_clock,
     moment_at_percent,
+    newest_clocks,
     next_due,
     policy_from_minutes,
     policy_problems,
@@ -383,6 +384,9 @@ def test_every_figure_adds_up(
     assert found == compute_clocks(
         list(reversed(events[2:])) + events[:2], policy, calendar, now
     ) or _has_ties(events)
+    assert newest_clocks(events, policy, calendar, now) == list(
+        {clock.kind: clock for clock in found}.values()
+    )
     for clock in found:
         assert sum(interval.elapsed_seconds for interval in clock.intervals) == clock.elapsed_seconds
         explained = explain_clock(clock, calendar, now)

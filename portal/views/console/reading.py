@@ -128,7 +128,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Standing:
-    """The ticket's clocks and escalation path as of now."""
+    """The ticket's clocks, the newest of each kind, and its escalation path as of now."""
 
     clocks: tuple[sla_rules.ClockView, ...]
     path: tuple[escalation_rules.PathStep, ...]
@@ -254,7 +254,7 @@ def standing_of(found: Found, facts: list[Fact], at: datetime) -> Standing:
     clocks: list[sla_rules.ClockView] = []
     if policy is not None:
         happened = [sla_rules.TicketEvent(fact.kind, fact.at, fact.data, fact.message_id) for fact in facts]
-        clocks = sla_rules.compute_clocks(happened, sla.policy_rule(policy), calendar, at)
+        clocks = sla_rules.newest_clocks(happened, sla.policy_rule(policy), calendar, at)
     path = escalation_rules.escalation_path(escalation.facts_of(ticket, found.escalations), clocks, calendar)
     return Standing(tuple(clocks), path, str(policy) if policy else "")
 

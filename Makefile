@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 export PYTHONWARNINGS ?= ignore
 
-.PHONY: run install install-run test check bench corpora lock editor clean
+.PHONY: run install install-run test check bench corpora lock messages editor clean
 
 run: $(VENV)/.run
 	@$(BIN)/python -m portal.launch
@@ -44,6 +44,9 @@ corpora: install
 lock: install
 	$(LOCK) requirements.in -o requirements.txt
 	$(LOCK) requirements-dev.in -o requirements-dev.txt
+
+messages: install
+	$(BIN)/python scripts/messages.py
 
 editor:
 	cd frontend && npm ci && npm run build

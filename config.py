@@ -12,6 +12,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 ROOT = Path(__file__).resolve().parent
+LANGUAGES = ("en", "de")
 
 
 class BadSetting(ValueError):
@@ -54,6 +55,8 @@ class Settings:
     is_https: bool
     undo_seconds: int
     log_format: str
+    # What pages speak where neither the person nor their browser says which language.
+    default_language: str
 
     @property
     def uses_embedded_database(self) -> bool:
@@ -108,6 +111,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         is_https=environment.get("BASE_URL", "").startswith("https://"),
         undo_seconds=_positive(environment, "UNDO_SECONDS", 8, least=0),
         log_format=environment.get("LOG_FORMAT", "text"),
+        default_language=_one_of(environment, "DEFAULT_LANGUAGE", LANGUAGES),
     )
 
 
@@ -149,6 +153,13 @@ def _port(environment: Mapping[str, str], name: str, default: int) -> int:
     if number > 65535:
         raise BadSetting(f"{name} must be a port number up to 65535, not {number}.")
     return number
+
+
+def _one_of(environment: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:
+    value = environment.get(name) or known[0]
+    if value not in known:
+        raise BadSetting(f"{name} must be one of {', '.join(known)}, not {value!r}.")
+    return value
 
 
 def _file(environment: Mapping[str, str], name: str) -> str:

@@ -48,12 +48,19 @@ def create_app(settings: Settings | None = None, *, with_admin: bool = True) -> 
 
 
 def _install_views(app: "Flask") -> None:
+    from portal import language
     from portal.extensions import appbuilder, db
     from portal.views import admin, install_views, navigation
 
+    settings = app.config["SETTINGS"]
+    app.config.update(
+        LANGUAGES=language.LANGUAGES,
+        BABEL_TRANSLATION_DIRECTORIES=str(language.compiled(settings.var_dir)),
+    )
     navigation.install_navigation(app)
     with app.app_context():
         admin.install_admin(app, appbuilder, db.session)
+        language.install_language(app)
         install_views(app)
 
 
@@ -78,7 +85,7 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         # Redis may vanish: limits are then counted in each process.
         "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,
         "RATELIMIT_HEADERS_ENABLED": True,
-        "BABEL_DEFAULT_LOCALE": "en",
+        "BABEL_DEFAULT_LOCALE": settings.default_language,
         "BABEL_DEFAULT_TIMEZONE": "UTC",
         "CKEDITOR_SERVE_LOCAL": True,
     }

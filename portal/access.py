@@ -241,7 +241,10 @@ def _in_branches(user: User, column: Any) -> ColumnElement[bool]:
 def _access_one(user: User, found: Select[Any], *, for_change: bool = False, noun: str = "ticket") -> Any:
     row = db.session.execute(found).scalar_one_or_none()
     if row is None:
-        raise NotFound(f"There is no such {noun} within your reach.")
+        raise NotFound(
+            "There is no such %(noun)s within your reach.",
+            noun=noun,
+        )
     if for_change:
         check_may_change(user)
     return row

@@ -2,9 +2,23 @@
 
 
 class UserFault(Exception):
-    """The person asked for something that cannot be done: the message is shown, nothing has changed."""
+    """The person asked for something that cannot be done: the message is shown, nothing has changed.
+
+    `message` is English with %(named)s places for `values`; where it is shown, language.says() translates it.
+    """
 
     status_code = 422
+
+    def __init__(self, message: str, **values: object) -> None:
+        super().__init__(message)
+        self.message = message
+        # As they are now: a row has nothing to say once its transaction is gone.
+        self.values = {
+            name: value if isinstance(value, int) else str(value) for name, value in values.items()
+        }
+
+    def __str__(self) -> str:
+        return self.message % self.values if self.values else self.message
 
 
 class NotFound(UserFault):

@@ -21,6 +21,7 @@ from werkzeug.exceptions import HTTPException
 
 from portal.errors import Permanent, Retryable, UserFault
 from portal.extensions import db
+from portal.language import says
 
 TITLES = {
     400: "That request could not be read",
@@ -48,11 +49,11 @@ log = structlog.get_logger()
 
 def install_error_pages(app: Flask) -> None:
     """Register a handler for every kind of failure a request can end in."""
-    app.register_error_handler(UserFault, lambda fault: _answer(fault.status_code, str(fault)))
+    app.register_error_handler(UserFault, lambda fault: _answer(fault.status_code, says(fault)))
     app.register_error_handler(CSRFError, _answer_expired_form)
     app.register_error_handler(HTTPException, _answer_http)
-    app.register_error_handler(Retryable, lambda error: _answer(503, str(error)))
-    app.register_error_handler(Permanent, lambda error: _answer(422, str(error)))
+    app.register_error_handler(Retryable, lambda error: _answer(503, says(error)))
+    app.register_error_handler(Permanent, lambda error: _answer(422, says(error)))
     app.register_error_handler(OperationalError, _answer_database_away)
     app.register_error_handler(RedisError, _answer_redis_away)
     app.register_error_handler(Exception, _answer_unexpected)

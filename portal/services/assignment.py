@@ -21,7 +21,11 @@ def assign(ticket: Ticket, assignee: User | None, actor: User | None) -> None:
     if ticket.assignee_id == (assignee.id if assignee else None):
         return
     if assignee is not None and not may_work_in(assignee, ticket.branch_id):
-        raise UserFault(f"{assignee} is not a member of {ticket.branch}, so the ticket stays where it is.")
+        raise UserFault(
+            "%(assignee)s is not a member of %(branch)s, so the ticket stays where it is.",
+            assignee=assignee,
+            branch=ticket.branch,
+        )
     with transaction(ticket):
         place(ticket, assignee, actor)
 

@@ -125,7 +125,10 @@ def take_back(actor: User, sealed: str) -> Done:
 
 def _tickets(actor: User, numbers: Sequence[int]) -> list[Ticket]:
     if len(set(numbers)) > MOST_TICKETS:
-        raise UserFault(f"Choose at most {MOST_TICKETS} tickets at once.")
+        raise UserFault(
+            "Choose at most %(most)s tickets at once.",
+            most=MOST_TICKETS,
+        )
     wanted = access.visible_tickets(actor).where(Ticket.number.in_(numbers))
     found = wanted.options(
         joinedload(Ticket.branch),
@@ -285,7 +288,11 @@ def _undo_assign(ticket: Ticket, actor: User, step: Mapping[str, Any]) -> None:
         _check_untouched(ticket, step)
         before = db.session.get(User, step["assignee"]) if step["assignee"] else None
         if before is not None and not assignment.may_work_in(before, ticket.branch_id):
-            raise UserFault(f"{before} is not a member of {ticket.branch} any more.")
+            raise UserFault(
+                "%(before)s is not a member of %(branch)s any more.",
+                before=before,
+                branch=ticket.branch,
+            )
         assignment.place(ticket, before, actor)
 
 

@@ -20,9 +20,15 @@ MOST_FOUND = 12
 def edit(customer: Customer, actor: User, *, name: str, notes: str) -> None:
     """Set the name and what colleagues should know. Commits. Raises UserFault for what is too long."""
     if len(name.strip()) > LONGEST_NAME:
-        raise UserFault(f"A name can have at most {LONGEST_NAME} letters.")
+        raise UserFault(
+            "A name can have at most %(longest)s letters.",
+            longest=LONGEST_NAME,
+        )
     if len(notes) > LONGEST_NOTES:
-        raise UserFault(f"Notes can have at most {LONGEST_NOTES} letters.")
+        raise UserFault(
+            "Notes can have at most %(longest)s letters.",
+            longest=LONGEST_NOTES,
+        )
     with transaction(customer):
         customer.name, customer.notes = name.strip(), notes.strip()
         changes = audit.changes_of(customer)
@@ -57,7 +63,9 @@ def merge(duplicate: Customer, into: Customer, actor: User) -> None:
         hidden = _tickets_out_of_reach(duplicate, actor)
         if hidden:
             raise UserFault(
-                f"{duplicate} also has tickets in branches that you do not see. Ask an admin to put the two together."
+                "%(duplicate)s also has tickets in branches that you do not see. Ask an admin "
+                "to put the two together.",
+                duplicate=duplicate,
             )
         db.session.execute(
             update(Identity)

@@ -54,10 +54,16 @@ def check_records(branch: Branch, dns_servers: Sequence[str]) -> "list[tuple[str
     from portal.channels.email.domain_records import look_up
 
     if not branch.dkim_record:
-        raise UserFault(f"{branch.name} has no DKIM key yet. Make one first.")
+        raise UserFault(
+            "%(name)s has no DKIM key yet. Make one first.",
+            name=branch.name,
+        )
     domains = _domains(branch)
     if not domains:
-        raise UserFault(f"{branch.name} has no e-mail account yet, and so no domain to ask about.")
+        raise UserFault(
+            "%(name)s has no e-mail account yet, and so no domain to ask about.",
+            name=branch.name,
+        )
     selector, record = branch.dkim_selector, branch.dkim_record
     # No connection to the database is held while the DNS takes its time.
     db.session.commit()

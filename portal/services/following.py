@@ -21,7 +21,10 @@ def follow(ticket: Ticket, actor: User) -> None:
         if actor.id in ticket.follower_ids:
             return
         if len(ticket.follower_ids) >= MOST_FOLLOWERS:
-            raise UserFault(f"{MOST_FOLLOWERS} people follow this ticket already, and more cannot.")
+            raise UserFault(
+                "%(most)s people follow this ticket already, and more cannot.",
+                most=MOST_FOLLOWERS,
+            )
         keep(ticket, [actor.id])
         events.record("ticket_followed", ticket=ticket, actor=actor)
 

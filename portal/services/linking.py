@@ -120,7 +120,11 @@ def _check_reach(ticket: Ticket, other: Ticket, actor: User) -> None:
 
 def _check_room(ticket: Ticket) -> None:
     if (db.session.scalar(select(func.count()).where(_is_of(ticket.id))) or 0) >= MOST_LINKS:
-        raise UserFault(f"#{ticket.number} has {MOST_LINKS} links already, and more would help nobody.")
+        raise UserFault(
+            "#%(number)s has %(most)s links already, and more would help nobody.",
+            number=ticket.number,
+            most=MOST_LINKS,
+        )
 
 
 def _between(ticket: Ticket, other: Ticket) -> TicketLink | None:

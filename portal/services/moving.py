@@ -47,7 +47,10 @@ def move_message(message: Message, to_ticket: Ticket, actor: User) -> None:
     from_ticket = _ticket_of(message, actor)
     access.access_ticket(actor, to_ticket.id, for_change=True)
     if to_ticket.id == from_ticket.id:
-        raise UserFault(f"This message stands in #{to_ticket.number} already.")
+        raise UserFault(
+            "This message stands in #%(number)s already.",
+            number=to_ticket.number,
+        )
     if message.delivery_state in ("scheduled", "queued", "sending"):
         # It carries the subject, number and thread of the ticket in which it was written.
         raise UserFault("This reply is not sent yet. Take it back, or move it when it has gone out.")
@@ -127,12 +130,18 @@ def unmerge(ticket: Ticket, actor: User, before: Mapping[str, Any]) -> None:
     Conflict where it is no longer merged, NotFound or Forbidden where the person may not change both.
     """
     if ticket.merged_into_id is None:
-        raise Conflict(f"#{ticket.number} is not merged into another ticket any more.")
+        raise Conflict(
+            "#%(number)s is not merged into another ticket any more.",
+            number=ticket.number,
+        )
     into = access.access_ticket(actor, ticket.merged_into_id, for_change=True)
     since = datetime.fromisoformat(before["at"])
     with transaction(*_in_order([ticket, into])):
         if ticket.merged_into_id != into.id:
-            raise Conflict(f"Meanwhile #{ticket.number} has gone elsewhere. Nothing was changed.")
+            raise Conflict(
+                "Meanwhile #%(number)s has gone elsewhere. Nothing was changed.",
+                number=ticket.number,
+            )
         moved = _brought_by(ticket, into)
         _place(moved, into, ticket, actor, how="unmerged")
         db.session.execute(
@@ -193,7 +202,9 @@ def _check_takes(ticket: Ticket) -> None:
     tickets.check_not_merged(ticket)
     if ticket.status in ("spam", "trash"):
         raise UserFault(
-            f"#{ticket.number} is in {lifecycle.label(ticket.status)}. Restore it first, or choose another ticket."
+            "#%(number)s is in %(label)s. Restore it first, or choose another ticket.",
+            number=ticket.number,
+            label=lifecycle.label(ticket.status),
         )
 
 
@@ -202,10 +213,14 @@ def _checked(message: Message, from_ticket: Ticket, moved: list[Message]) -> lis
     db.session.refresh(message, with_for_update={"of": Message})
     if message.ticket_id != from_ticket.id:
         number = tickets.number_of(message.ticket_id)
-        raise Conflict(f"Meanwhile a colleague moved this message to #{number}. Nothing was changed.")
+        raise Conflict(
+            "Meanwhile a colleague moved this message to #%(number)s. Nothing was changed.",
+            number=number,
+        )
     if not _is_anything_left(from_ticket.id, [each.id for each in moved]):
         raise UserFault(
-            f"That would leave nothing in #{from_ticket.number}. Merge the whole ticket into the other one instead."
+            "That would leave nothing in #%(number)s. Merge the whole ticket into the other one instead.",
+            number=from_ticket.number,
         )
     return moved
 

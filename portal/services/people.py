@@ -96,14 +96,21 @@ def preferences_of(user: User) -> Preferences:
 def keep_preferences(user: User, chosen: Preferences) -> None:
     """Keep what the person has chosen for themselves. Commits. Raises UserFault for what there is none of."""
     if chosen.time_zone not in available_timezones():
-        raise UserFault(f"There is no time zone “{chosen.time_zone}”. Choose one from the list.")
+        raise UserFault(
+            "There is no time zone “%(time_zone)s”. Choose one from the list.",
+            time_zone=chosen.time_zone,
+        )
     for value, known in (
         (chosen.theme, THEMES),
         (chosen.density, DENSITIES),
         (chosen.availability, AVAILABILITIES),
     ):
         if value not in known:
-            raise UserFault(f"“{value}” cannot be chosen. Choose one of: {', '.join(known)}.")
+            raise UserFault(
+                "“%(value)s” cannot be chosen. Choose one of: %(listed)s.",
+                value=value,
+                listed=", ".join(known),
+            )
     if len(chosen.signature_html) > LONGEST_SIGNATURE:
         raise UserFault("This signature is too long. Shorten it.")
     with transaction():

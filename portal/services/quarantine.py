@@ -71,9 +71,15 @@ def open_by_hand(
     access.check_may_change(actor)
     address, name, subject = address.strip(), _line(name)[:200], _line(subject)[:LONGEST_LINE]
     if not _ADDRESS.fullmatch(address) or len(address) > 320:
-        raise UserFault(f"“{address}” is not an e-mail address. Enter the one that answers are to go to.")
+        raise UserFault(
+            "“%(address)s” is not an e-mail address. Enter the one that answers are to go to.",
+            address=address,
+        )
     if not access.may_see_branch(actor, branch.id) or not branch.is_active:
-        raise UserFault(f"{branch} takes no tickets at present. Choose another branch.")
+        raise UserFault(
+            "%(branch)s takes no tickets at present. Choose another branch.",
+            branch=branch,
+        )
     with transaction(item):
         if item.state != "quarantined":
             raise Conflict(

@@ -310,7 +310,10 @@ def _checked_html(html: str, attachment_keys: Sequence[str]) -> str:
 def _check_answerable(ticket: Ticket, actor: User, seen_message_id: int | None) -> None:
     tickets.check_not_merged(ticket)
     if ticket.status in ("spam", "trash"):
-        raise UserFault(f"This ticket is in {lifecycle.label(ticket.status)}. Restore it before you answer.")
+        raise UserFault(
+            "This ticket is in %(label)s. Restore it before you answer.",
+            label=lifecycle.label(ticket.status),
+        )
     if seen_message_id is None:
         return
     newer = select(Message).where(
@@ -319,7 +322,10 @@ def _check_answerable(ticket: Ticket, actor: User, seen_message_id: int | None) 
     for message in db.session.scalars(newer.order_by(Message.id)):
         if message.author_id != actor.id:
             who = str(message.author) if message.author else message.from_name or message.from_address
-            raise Conflict(f"Meanwhile {who} wrote in this ticket. Read it, then send or change your answer.")
+            raise Conflict(
+                "Meanwhile %(who)s wrote in this ticket. Read it, then send or change your answer.",
+                who=who,
+            )
 
 
 def last_said(ticket_id: int, but: int | None = None) -> Message | None:
@@ -402,7 +408,10 @@ def _recipients(addresses: Iterable[str]) -> list[dict[str, str]]:
             raise UserFault(f"{address!r} is not an e-mail address. Correct it and send again.")
         people_.setdefault(address.lower(), {"name": "", "address": address})
     if len(people_) > MOST_RECIPIENTS:
-        raise UserFault(f"A reply can go to at most {MOST_RECIPIENTS} addresses.")
+        raise UserFault(
+            "A reply can go to at most %(most)s addresses.",
+            most=MOST_RECIPIENTS,
+        )
     return list(people_.values())
 
 

@@ -29,11 +29,17 @@ def save_view(owner: User, name: str, wanted: Mapping[str, str], *, branch_id: i
     if not name:
         raise UserFault("Give the view a name, so that you find it again.")
     if len(name) > LONGEST_NAME:
-        raise UserFault(f"The name of a view has at most {LONGEST_NAME} characters.")
+        raise UserFault(
+            "The name of a view has at most %(longest)s characters.",
+            longest=LONGEST_NAME,
+        )
     kept = select(func.count()).where(SavedView.owner_id == owner.id, SavedView.name != name)
     with transaction():
         if (db.session.scalar(kept) or 0) >= MOST_OF_ONE:
-            raise UserFault(f"You have {MOST_OF_ONE} saved views, which is as many as fit. Remove one first.")
+            raise UserFault(
+                "You have %(most)s saved views, which is as many as fit. Remove one first.",
+                most=MOST_OF_ONE,
+            )
         written = insert(SavedView).values(
             owner_id=owner.id, branch_id=branch_id, name=name, filter=dict(wanted)
         )

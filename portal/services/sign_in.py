@@ -35,7 +35,10 @@ def begin(account: ChannelAccount, user_id: int) -> str:
     """The address at the provider where the person signs in, as whoever owns the mailbox. Raises UserFault."""
     provider = provider_of(account)
     if not account.oauth_client_id:
-        raise UserFault(f"Enter the client id that {provider.name} gave for Portal first.")
+        raise UserFault(
+            "Enter the client id that %(name)s gave for Portal first.",
+            name=provider.name,
+        )
     state, verifier = oauth.new_secret(), oauth.new_secret()
     kept = json.dumps({"account": account.id, "user": user_id, "verifier": verifier})
     redis_handle.client.set(_key(state), kept, ex=BEGUN_SECONDS)

@@ -242,7 +242,10 @@ def move_to_branch(ticket: Ticket, branch: Branch, actor: User | None) -> None:
     if branch.id == ticket.branch_id:
         return
     if not branch.is_active:
-        raise UserFault(f"{branch} takes no tickets at present. Choose another branch.")
+        raise UserFault(
+            "%(branch)s takes no tickets at present. Choose another branch.",
+            branch=branch,
+        )
     with transaction(ticket):
         check_not_merged(ticket)
         change_branch(ticket, branch, actor)
@@ -340,7 +343,11 @@ def check_not_merged(ticket: Ticket) -> None:
     """Raise Conflict for a ticket that has gone into another one: nothing may happen to it any more."""
     if ticket.merged_into_id is not None:
         into = number_of(ticket.merged_into_id)
-        raise Conflict(f"#{ticket.number} was merged into #{into}. Nothing was changed; go on there.")
+        raise Conflict(
+            "#%(number)s was merged into #%(into)s. Nothing was changed; go on there.",
+            number=ticket.number,
+            into=into,
+        )
 
 
 def number_of(ticket_id: int) -> int:

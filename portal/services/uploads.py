@@ -35,13 +35,21 @@ def store_upload(file: FileStorage | None, user: User, *, is_inline: bool = Fals
     content = file.stream.read(SIZE_LIMIT_BYTES + 1)
     if len(content) > SIZE_LIMIT_BYTES:
         raise UserFault(
-            f"{file.filename} is larger than {SIZE_LIMIT_BYTES // 1024 // 1024} MB and was not kept."
+            "%(filename)s is larger than %(limit_mb)s MB and was not kept.",
+            filename=file.filename,
+            limit_mb=SIZE_LIMIT_BYTES // 1024 // 1024,
         )
     if not content:
-        raise UserFault(f"{file.filename} is empty and was not kept.")
+        raise UserFault(
+            "%(filename)s is empty and was not kept.",
+            filename=file.filename,
+        )
     picture = _rewritten_picture(content)
     if is_inline and picture is None:
-        raise UserFault(f"{file.filename} is not a picture that mail programs show (PNG, JPEG, GIF or WebP).")
+        raise UserFault(
+            "%(filename)s is not a picture that mail programs show (PNG, JPEG, GIF or WebP).",
+            filename=file.filename,
+        )
     content, content_type = picture or (content, "application/octet-stream")
     if picture is None and file.mimetype:
         content_type = file.mimetype[:255]

@@ -13,6 +13,7 @@ from wtforms.validators import Optional
 
 from portal.errors import Permanent, Retryable, UserFault
 from portal.extensions import db
+from portal.language import says
 from portal.models import ChannelAccount
 from portal.secrets_box import seal
 from portal.services import audit, mailbox_warnings, sign_in
@@ -73,7 +74,9 @@ def check_addresses(account: ChannelAccount) -> None:
     for address, aliases in db.session.execute(others):
         taken = sorted(set(ours) & {address.lower(), *aliases})
         raise UserFault(
-            f"{', '.join(taken)} belongs to the account {address} already. An address has one account."
+            "%(listed)s belongs to the account %(address)s already. An address has one account.",
+            listed=", ".join(taken),
+            address=address,
         )
     if account.imap_post_action == "move" and not account.imap_move_folder:
         raise UserFault("Name the folder that fetched mails are moved to.")
@@ -88,7 +91,10 @@ def check_same_server(account: ChannelAccount) -> None:
         secret = f"{kind}_password_encrypted"
         is_new = inspect(account).attrs[secret].history.has_changes()
         if moved and not is_new and getattr(account, secret) and getattr(account, f"{kind}_host"):
-            raise UserFault(f"The {kind.upper()} server or user has changed: enter its password again.")
+            raise UserFault(
+                "The %(protocol)s server or user has changed: enter its password again.",
+                protocol=kind.upper(),
+            )
 
 
 def check_login(account: ChannelAccount) -> None:
@@ -104,7 +110,10 @@ def check_login(account: ChannelAccount) -> None:
             and getattr(account, f"{kind}_host") not in LOOPBACK
         ]
         if unsafe:
-            raise UserFault(f"A token is sent over an encrypted connection only: choose TLS for {unsafe[0]}.")
+            raise UserFault(
+                "A token is sent over an encrypted connection only: choose TLS for %(unsafe)s.",
+                unsafe=unsafe[0],
+            )
     if account.id is not None and any(inspect(account).attrs[name].history.deleted for name in BOUND):
         sign_in.forget(account)
         if inspect(account).attrs.auth_kind.history.deleted and not (
@@ -230,7 +239,7 @@ class AccountView(AdminView):
         try:
             return redirect(sign_in.begin(account, current_user.id))
         except (UserFault, Permanent) as fault:
-            flash(str(fault), "danger")
+            flash(says(fault), "danger")
         return redirect(url_for(f"{self.endpoint}.show", pk=pk))
 
     @expose("/signed_in")
@@ -245,7 +254,7 @@ class AccountView(AdminView):
         try:
             account = sign_in.finish(request.args.get("state", ""), request.args["code"], current_user.id)
         except (UserFault, Permanent, Retryable) as fault:
-            flash(str(fault), "danger")
+            flash(says(fault), "danger")
             return redirect(url_for(f"{self.endpoint}.list"))
         audit.record_change(
             account, "changed", current_user, {"oauth_sign_in": {"from": audit.HIDDEN, "to": audit.HIDDEN}}

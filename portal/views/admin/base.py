@@ -25,6 +25,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from portal.errors import UserFault
 from portal.extensions import db
+from portal.language import says
 from portal.services import audit
 from portal.views.admin import reach, show
 from portal.views.admin.fields import Check, FormConverter
@@ -136,7 +137,7 @@ class AdminView(RequestFilters, ModelView):
         try:
             widgets = self._list()
         except UserFault as fault:
-            flash(str(fault), "warning")
+            flash(says(fault), "warning")
             widgets = self._list(is_plain=True)
         return self.render_template(self.list_template, title=self.list_title, widgets=widgets, view=self)
 
@@ -193,7 +194,7 @@ class AdminView(RequestFilters, ModelView):
             self.check_may_delete(row)
             delete_row(row)
         except UserFault as fault:
-            flash(str(fault), "danger")
+            flash(says(fault), "danger")
         else:
             flash(f"The {self.noun} is deleted.", "success")
         return self.post_delete_redirect()
@@ -366,7 +367,7 @@ class AdminView(RequestFilters, ModelView):
         try:
             write_row(row, action, fill, lambda: self.finish(row, form))
         except UserFault as fault:
-            flash(str(fault), "danger")
+            flash(says(fault), "danger")
             return False
         return True
 
@@ -385,7 +386,7 @@ class AdminView(RequestFilters, ModelView):
             answer = action.func(subject)
         except UserFault as fault:
             db.session.rollback()
-            flash(str(fault), "danger")
+            flash(says(fault), "danger")
             answer = None
         return answer or redirect(url_for(f"{self.endpoint}.list"))
 
@@ -536,7 +537,7 @@ class AdminApi(RequestFilters, ModelRestApi):
             except ValidationError as error:
                 faults[name] = error.messages
             except UserFault as fault:
-                faults[name] = str(fault)
+                faults[name] = says(fault)
         if faults:
             raise BadFields(faults)
         return values
@@ -551,7 +552,10 @@ class AdminApi(RequestFilters, ModelRestApi):
             return None
         words = words_of(rows.obj, name)
         if words and value not in words:
-            raise UserFault(f"Choose one of: {', '.join(words)}.")
+            raise UserFault(
+                "Choose one of: %(listed)s.",
+                listed=", ".join(words),
+            )
         return schema.fields[name].deserialize(value)
 
     def _related(self, name: str, value: Any) -> Any:
@@ -578,7 +582,10 @@ class AdminApi(RequestFilters, ModelRestApi):
         if not column:
             return self.base_order
         if column not in self.order_columns:
-            raise UserFault(f"This list is ordered by one of: {', '.join(self.order_columns)}.")
+            raise UserFault(
+                "This list is ordered by one of: %(listed)s.",
+                listed=", ".join(self.order_columns),
+            )
         return column, "desc" if asked.get("order_direction") == "desc" else "asc"
 
     @staticmethod
@@ -595,7 +602,7 @@ class AdminApi(RequestFilters, ModelRestApi):
             return self.response(422, message=fault.faults)
         except UserFault as fault:
             db.session.rollback()
-            return self.response(fault.status_code, message=str(fault))
+            return self.response(fault.status_code, message=says(fault))
         except OperationalError:
             db.session.rollback()
             return self.response(503, message="The database does not answer at the moment. Try again.")

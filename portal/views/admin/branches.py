@@ -8,6 +8,7 @@ from flask_appbuilder.actions import action
 from flask_login import current_user
 
 from portal.errors import UserFault
+from portal.language import says
 from portal.models import Branch, EscalationTier
 from portal.rules.templating import PLACEHOLDERS
 from portal.views.admin import checks, reach
@@ -30,13 +31,19 @@ def check_acknowledgement(text: Any) -> None:
 def check_automatic(value: Any) -> None:
     """How many automatic mails; 0 forbids them."""
     if value is None or not 0 <= value <= MOST_AUTOMATIC:
-        raise UserFault(f"Enter a number from 0 to {MOST_AUTOMATIC}.")
+        raise UserFault(
+            "Enter a number from 0 to %(most)s.",
+            most=MOST_AUTOMATIC,
+        )
 
 
 def check_attached(value: Any) -> None:
     """A size in MB that mail servers may take."""
     if value is None or not 1 <= value <= LARGEST_ATTACHED_MB:
-        raise UserFault(f"Enter a size from 1 to {LARGEST_ATTACHED_MB} MB.")
+        raise UserFault(
+            "Enter a size from 1 to %(largest_attached_mb)s MB.",
+            largest_attached_mb=LARGEST_ATTACHED_MB,
+        )
 
 
 BRANCH_CHECKS = {
@@ -222,7 +229,7 @@ class BranchView(AdminView):
             try:
                 found = check_records(branch, current_app.config["SETTINGS"].dns_servers)
             except UserFault as fault:
-                flash(str(fault), "info")
+                flash(says(fault), "info")
                 continue
             for domain, findings in found:
                 for finding in findings:

@@ -13,6 +13,7 @@ from wtforms.validators import InputRequired, Length
 
 from portal.errors import UserFault
 from portal.extensions import db
+from portal.language import says
 from portal.models import Branch, InboxItem, Ticket, User
 from portal.services import accounts
 
@@ -101,5 +102,5 @@ def _opened(item: InboxItem, form: OpenForm) -> Ticket | None:
             actor=db.session.get_one(User, current_user.id),
         )
     except UserFault as fault:
-        flash(str(fault), "danger")
+        flash(says(fault), "danger")
         return None

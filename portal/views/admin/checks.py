@@ -20,7 +20,10 @@ def time_zone(value: Any) -> None:
     try:
         ZoneInfo(str(value))
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise UserFault(f"There is no time zone “{value}”. Write it like Europe/Berlin.") from error
+        raise UserFault(
+            "There is no time zone “%(value)s”. Write it like Europe/Berlin.",
+            value=value,
+        ) from error
 
 
 def code(value: Any) -> None:
@@ -44,7 +47,10 @@ def language(value: Any) -> None:
 def address(value: Any) -> None:
     """One e-mail address."""
     if not ADDRESS.fullmatch(str(value or "")):
-        raise UserFault(f"“{value}” is not an e-mail address.")
+        raise UserFault(
+            "“%(value)s” is not an e-mail address.",
+            value=value,
+        )
 
 
 def addresses(value: Any) -> None:
@@ -75,7 +81,11 @@ def statuses(value: Any) -> None:
     """A list of ticket statuses."""
     for item in _texts(value):
         if item not in STATUSES:
-            raise UserFault(f"“{item}” is no status. The statuses are {', '.join(STATUSES)}.")
+            raise UserFault(
+                "“%(item)s” is no status. The statuses are %(listed)s.",
+                item=item,
+                listed=", ".join(STATUSES),
+            )
 
 
 def tags(value: Any) -> None:
@@ -104,9 +114,17 @@ def template_actions(value: Any) -> None:
     }
     for name, item in value.items():
         if name not in known:
-            raise UserFault(f"“{name}” is no action. The actions are {', '.join(known)}.")
+            raise UserFault(
+                "“%(name)s” is no action. The actions are %(listed)s.",
+                name=name,
+                listed=", ".join(known),
+            )
         if not known[name](item):
-            raise UserFault(f"“{item}” does not fit the action “{name}”.")
+            raise UserFault(
+                "“%(item)s” does not fit the action “%(name)s”.",
+                item=item,
+                name=name,
+            )
 
 
 def percent(value: Any) -> None:

@@ -27,6 +27,7 @@ from wtforms import (
 from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
 
 from portal.errors import UserFault
+from portal.language import says
 from portal.rules.lifecycle import LABELS
 from portal.views.admin.rows import Rows, words_of
 
@@ -173,7 +174,7 @@ def checked(check: Check) -> Callable[[Form, Field], None]:
         try:
             check(field.data)
         except UserFault as fault:
-            raise ValidationError(str(fault)) from fault
+            raise ValidationError(says(fault)) from fault
 
     return validate
 

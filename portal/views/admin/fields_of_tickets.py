@@ -40,7 +40,10 @@ def check_key(value: Any) -> None:
 def check_name(value: Any) -> None:
     """A name that can head a column of the export."""
     if str(value or "").startswith(NAME_STARTS):
-        raise UserFault(f"A name cannot begin with {' '.join(NAME_STARTS)}: it heads a column of the export.")
+        raise UserFault(
+            "A name cannot begin with %(listed)s: it heads a column of the export.",
+            listed=" ".join(NAME_STARTS),
+        )
 
 
 def check_choices(value: Any) -> None:
@@ -148,8 +151,9 @@ class FieldView(AdminView):
     def check_may_delete(self, row: TicketField) -> None:
         if fields.is_used(row.key):
             raise UserFault(
-                f"Tickets have values of “{row.name}”, so it was kept. Switch it off instead: then nobody is asked for "
-                "it any more, and the values stay readable."
+                "Tickets have values of “%(name)s”, so it was kept. Switch it off instead: "
+                "then nobody is asked for it any more, and the values stay readable.",
+                name=row.name,
             )
 
 

@@ -135,7 +135,8 @@ class InboxView(AdminView):
         wrong = [str(item.id) for item in items if item.state != "quarantined"]
         if wrong:
             raise UserFault(
-                f"Only mails in quarantine can be tried again; this is not so for {', '.join(wrong)}."
+                "Only mails in quarantine can be tried again; this is not so for %(listed)s.",
+                listed=", ".join(wrong),
             )
         for item in items:
             intake.retry(item)
@@ -187,7 +188,8 @@ class OutboxView(AdminView):
         wrong = [str(item.id) for item in items if item.state != "failed"]
         if wrong:
             raise UserFault(
-                f"Only mails that failed can be tried again; this is not so for {', '.join(wrong)}."
+                "Only mails that failed can be tried again; this is not so for %(listed)s.",
+                listed=", ".join(wrong),
             )
         for item in items:
             outbox.retry(item)

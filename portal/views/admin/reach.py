@@ -56,7 +56,10 @@ def check_may_change(row: Any) -> None:
         )
     foreign = [branch.name for branch in row.branches if branch.id not in led]
     if foreign:
-        raise Forbidden(f"You do not lead {', '.join(sorted(foreign))}: ask its lead or an admin.")
+        raise Forbidden(
+            "You do not lead %(listed)s: ask its lead or an admin.",
+            listed=", ".join(sorted(foreign)),
+        )
 
 
 def _templates(ids: frozenset[int]) -> ColumnElement[bool]:

@@ -286,7 +286,10 @@ class Contains(ColumnFilter):
     def condition(self, attribute: Any, value: Any) -> Any:
         # A trigram index knows nothing shorter than three signs and would read the whole table.
         if self.datamodel.is_large and len(value.strip()) < SHORTEST_SEARCH:
-            raise UserFault(f"Type at least {SHORTEST_SEARCH} letters to search.")
+            raise UserFault(
+                "Type at least %(shortest_search)s letters to search.",
+                shortest_search=SHORTEST_SEARCH,
+            )
         escaped = re.sub(r"([\\%_])", r"\\\1", value.strip())
         return attribute.ilike(f"%{escaped}%", escape="\\")
 
@@ -352,7 +355,10 @@ def typed(attribute: InstrumentedAttribute[Any], value: Any) -> Any:
     if isinstance(kind, Integer):
         number = _whole_number(text, attribute.property.columns[0])
         if number is None:
-            raise UserFault(f"“{text[:40]}” is not a whole number.")
+            raise UserFault(
+                "“%(text)s” is not a whole number.",
+                text=text[:40],
+            )
         return number
     if isinstance(kind, DateTime):
         return _moment(text)
@@ -364,7 +370,10 @@ def _moment(text: str) -> datetime:
     try:
         moment = dates.parse(text)
     except (ValueError, OverflowError) as error:
-        raise UserFault(f"“{text[:40]}” is not a date. Write it like 2026-11-23 14:00.") from error
+        raise UserFault(
+            "“%(text)s” is not a date. Write it like 2026-11-23 14:00.",
+            text=text[:40],
+        ) from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -87,7 +87,10 @@ def unfollow(number: int) -> Any:
 def set_tags(number: int) -> Any:
     names = [name for name in request.form.get("tags", "").replace(";", ",").split(",") if name.strip()]
     if len(names) > MOST_TAGS:
-        raise UserFault(f"A ticket can have at most {MOST_TAGS} tags.")
+        raise UserFault(
+            "A ticket can have at most %(most)s tags.",
+            most=MOST_TAGS,
+        )
     tickets.set_tags(_ticket(number), names, person())
     return _done(number, "The tags are changed.")
 

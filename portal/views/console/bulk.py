@@ -13,6 +13,7 @@ from portal.channels.email.html import sanitise_reply
 from portal.errors import NotFound, UserFault
 from portal.errors_pages import wants_partial
 from portal.extensions import db
+from portal.language import says
 from portal.models import Branch, Ticket
 from portal.models.branch import PRIORITIES
 from portal.rules import bulk as rules
@@ -137,7 +138,7 @@ def _plan_context(kind: Kind, numbers: Sequence[int], args: MultiDict[str, str])
             return context
         planned = bulk.plan(person(), numbers, action)
     except UserFault as fault:
-        return {**context, "fault": str(fault)}
+        return {**context, "fault": says(fault)}
     rows = sorted((_row(each) for each in planned), key=lambda row: bool(row.reason))
     chosen = [(name, value) for name in _NAMES[kind.name] for value in args.getlist(name)]
     return {**context, "rows": rows, "chosen": chosen, "amount": sum(not row.reason for row in rows)}
@@ -224,7 +225,10 @@ def _numbers(args: MultiDict[str, str]) -> list[int]:
     if not numbers:
         raise UserFault("Choose the tickets first.")
     if len(numbers) > rules.MOST_TICKETS:
-        raise UserFault(f"Choose at most {rules.MOST_TICKETS} tickets at once.")
+        raise UserFault(
+            "Choose at most %(most)s tickets at once.",
+            most=rules.MOST_TICKETS,
+        )
     return [number for number in dict.fromkeys(numbers) if number is not None]
 
 
@@ -277,7 +281,10 @@ def _read_tags(args: Mapping[str, str]) -> rules.Action:
         tickets.tag_names(args.get(name, "").replace(";", ",").split(",")) for name in ("added", "removed")
     )
     if len(added) > MOST_TAGS:
-        raise UserFault(f"A ticket can have at most {MOST_TAGS} tags.")
+        raise UserFault(
+            "A ticket can have at most %(most)s tags.",
+            most=MOST_TAGS,
+        )
     return rules.Label(tuple(added), tuple(removed))
 
 

@@ -13,6 +13,7 @@ from portal import access
 from portal.channels.email.html import html_to_text, text_to_html
 from portal.errors import Conflict, UserFault
 from portal.errors_pages import wants_partial
+from portal.language import says
 from portal.models import Message, Ticket
 from portal.rules.doubts import Doubt, doubts_about
 from portal.services import (
@@ -232,7 +233,7 @@ def upload() -> Any:
     try:
         kept = uploads.store_upload(request.files.get("upload"), person(), is_inline=is_inline)
     except UserFault as fault:
-        return upload_fail(message=str(fault)), fault.status_code
+        return upload_fail(message=says(fault)), fault.status_code
     url = bodies.file_url(kept)
     if is_inline:
         return upload_success(url, filename=kept.name)
@@ -313,7 +314,10 @@ def _with_files(draft: Draft) -> Draft:
     """The draft with the files of the form itself, which a page without scripts sends along."""
     files = [file for file in request.files.getlist("files") if file.filename]
     if len(files) + len(draft.attachment_keys) > MOST_FILES:
-        raise UserFault(f"A message can carry at most {MOST_FILES} files.")
+        raise UserFault(
+            "A message can carry at most %(most)s files.",
+            most=MOST_FILES,
+        )
     kept = [uploads.store_upload(file, person()).public_key for file in files]
     return replace(draft, attachment_keys=(*draft.attachment_keys, *kept))
 
@@ -348,7 +352,7 @@ def _refused(number: int, fault: UserFault, draft: Draft, doubts: Sequence[Doubt
         newer = timeline_of(found, thread, (), words.reader()).entries
         seen = max((each.message.id for each in thread.said), default=draft.seen)
     refusal = {
-        "fault": str(fault),
+        "fault": says(fault),
         "newer": newer,
         "newest_id": seen,
         "form_id": f"{draft.tab}-form",

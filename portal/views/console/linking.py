@@ -51,7 +51,10 @@ def unlink(number: int) -> Any:
     ticket, other = _ticket(number), chosen_ticket("Choose the link to remove.")
     relation = linking.unlink(ticket, other, person())
     if relation is None:
-        raise UserFault(f"There is no link to #{other.number} any more.")
+        raise UserFault(
+            "There is no link to #%(number)s any more.",
+            number=other.number,
+        )
     fields = {"number": other.number, "relation": relation}
     back = {"label": "Undo", "post": url_for("console.link", number=number), "fields": fields}
     return done(number, f"The link to #{other.number} is removed.", action=back)

@@ -7,13 +7,12 @@ from flask import flash, jsonify, redirect, render_template, request, url_for
 
 from portal.errors import UserFault
 from portal.errors_pages import wants_partial
+from portal.language import LANGUAGES, says
 from portal.models.agent import AVAILABILITIES, DENSITIES, THEMES
 from portal.services import notifications, people
 from portal.views.console import words
 from portal.views.console.blueprint import blueprint, person
 
-# The languages that the desk speaks; each in its own words.
-LANGUAGES = {"en": "English"}
 THEME_WORDS = {"system": "Like the system", "light": "Light", "dark": "Dark"}
 DENSITY_WORDS = {"comfortable": "Comfortable", "compact": "Compact"}
 AVAILABILITY_WORDS = {"available": "Available: new tickets may be assigned to me", "away": "Away"}
@@ -65,7 +64,7 @@ def keep_settings() -> Any:
             ),
         )
     except UserFault as fault:
-        flash(str(fault), "danger")
+        flash(says(fault), "danger")
         return _settings_page(), fault.status_code
     flash("Your settings are kept.", "success")
     return redirect(url_for("console.settings"), 303)
@@ -76,7 +75,7 @@ def _settings_page() -> str:
         "console/settings.html",
         profile=people.preferences_of(person()),
         time_zones=sorted(available_timezones()),
-        languages=LANGUAGES,
+        languages={tag: each["name"] for tag, each in LANGUAGES.items()},
         themes={name: THEME_WORDS[name] for name in THEMES},
         densities={name: DENSITY_WORDS[name] for name in DENSITIES},
         availabilities={name: AVAILABILITY_WORDS[name] for name in AVAILABILITIES},

@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 
 from portal import access
 from portal.errors import UserFault
+from portal.language import says
 from portal.rules.bulk import MOST_TICKETS
 from portal.services import saved_views
 from portal.views.console import bulk, filter_panel, finding, lists, presence, search, words
@@ -43,7 +44,7 @@ def queue() -> Any:
         wanted = wanted_list()
         return _to_short(wanted) or _to_number(wanted) or _page(wanted)
     except UserFault as fault:
-        return render_template("console/queue.html", fault=str(fault), **_left(None)), fault.status_code
+        return render_template("console/queue.html", fault=says(fault), **_left(None)), fault.status_code
 
 
 def _to_short(wanted: TicketFilter) -> Response | None:

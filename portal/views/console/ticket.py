@@ -237,7 +237,11 @@ def _lead_on(merged: Ticket, user: User) -> Response:
     if survivor is None:
         assert merged.merged_into_id is not None, "only a merged ticket leads on"
         into = tickets.number_of(merged.merged_into_id)
-        raise NotFound(f"#{merged.number} was merged into #{into}, which lies outside your reach.")
+        raise NotFound(
+            "#%(number)s was merged into #%(into)s, which lies outside your reach.",
+            number=merged.number,
+            into=into,
+        )
     arguments: dict[str, Any] = {**request.args.to_dict(), "merged": merged.number}
     return redirect(url_for("console.ticket", number=survivor.number, **arguments))
 

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from portal.demo import letters
 from portal.errors import UserFault
 from portal.extensions import db
+from portal.language import says
 from portal.models import ChannelAccount
 
 blueprint = Blueprint("postbox", __name__, url_prefix="/postbox")
@@ -65,7 +66,7 @@ def send() -> BaseResponse | tuple[str, int]:
         )
         _hand_over(mail)
     except UserFault as fault:
-        return _page(chosen=answered, draft=form.to_dict(), problem=str(fault)), 422
+        return _page(chosen=answered, draft=form.to_dict(), problem=says(fault)), 422
     flash("Your mail is on its way to the desk.", "success")
     return redirect(url_for("postbox.show", mail_id=answered.id) if answered else url_for("postbox.index"))
 
@@ -100,15 +101,23 @@ def _hand_over(mail: letters.Written) -> None:
     except smtplib.SMTPRecipientsRefused as refused:
         code, reply = next(iter(refused.recipients.values()))
         raise UserFault(
-            f"The desk does not take mail for {mail.to}: {code} {reply.decode(errors='replace')}"
+            "The desk does not take mail for %(to)s: %(code)s %(decode)s",
+            to=mail.to,
+            code=code,
+            decode=reply.decode(errors="replace"),
         ) from refused
     except smtplib.SMTPResponseException as refused:
         error = refused.smtp_error
         words = error.decode(errors="replace") if isinstance(error, bytes) else error
-        raise UserFault(f"The desk refused the mail: {refused.smtp_code} {words}") from refused
+        raise UserFault(
+            "The desk refused the mail: %(smtp_code)s %(words)s",
+            smtp_code=refused.smtp_code,
+            words=words,
+        ) from refused
     except (OSError, smtplib.SMTPException) as error:
         raise UserFault(
-            f"The desk's mail server cannot be reached ({error}). Your text is kept; try again."
+            "The desk's mail server cannot be reached (%(error)s). Your text is kept; try again.",
+            error=error,
         ) from error
 
 

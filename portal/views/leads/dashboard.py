@@ -9,6 +9,7 @@ from flask_login import current_user, login_required
 
 from portal import access
 from portal.errors import Forbidden, UserFault
+from portal.language import says
 from portal.models import Branch
 from portal.models.columns import now
 from portal.services import metrics
@@ -53,7 +54,7 @@ def dashboard() -> Response:
     try:
         period = period_from(request.args, today, zone)
     except UserFault as fault:
-        return _answer(None, branches, today, zone, str(fault))
+        return _answer(None, branches, today, zone, says(fault))
     chosen = _chosen(branches)
     return _answer(metrics.board(chosen, period), branches, today, zone)
 

@@ -30,8 +30,10 @@ def period_from(args: Mapping[str, str], today: date, time_zone: str) -> Period:
     first = _date(args.get("first", ""), "The first day") or last - timedelta(days=DEFAULT_DAYS - 1)
     if first > last:
         raise UserFault(
-            f"The first day ({first.isoformat()}) lies after the last day ({last.isoformat()}). "
-            "Swap them, or choose other days."
+            "The first day (%(isoformat)s) lies after the last day (%(isoformat_2)s). Swap "
+            "them, or choose other days.",
+            isoformat=first.isoformat(),
+            isoformat_2=last.isoformat(),
         )
     if first < EARLIEST or last > today + timedelta(days=366):
         raise UserFault("Choose days between the year 2000 and a year from now.")
@@ -57,7 +59,10 @@ def _days(text: str) -> int:
     if not text:
         return DEFAULT_DAYS
     if not text.isdecimal() or not 1 <= int(text[:6]) <= LONGEST_DAYS:
-        raise UserFault(f"The number of days must be between 1 and {LONGEST_DAYS}.")
+        raise UserFault(
+            "The number of days must be between 1 and %(longest)s.",
+            longest=LONGEST_DAYS,
+        )
     return int(text)
 
 
@@ -67,4 +72,7 @@ def _date(text: str, name: str) -> date | None:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise UserFault(f"{name} is not a date. Write it like 2026-11-23.") from error
+        raise UserFault(
+            "%(name)s is not a date. Write it like 2026-11-23.",
+            name=name,
+        ) from error

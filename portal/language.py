@@ -1,0 +1,97 @@
+"""In which language pages speak: the person's own, else the browser's, else the installation's.
+
+Pages are written in English; `portal/translations/<language>/LC_MESSAGES/messages.po` holds the other languages.
+The catalogues are compiled on start, into the installation's own folder: nothing compiled is in the repository.
+"""
+
+import hashlib
+import os
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+from babel import Locale
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from flask import Flask, current_app, has_request_context, request, session
+from flask_babel import get_babel, get_locale, gettext
+from flask_login import current_user
+
+from portal.errors import UserFault
+
+SOURCE = "en"
+# What people can choose, each in its own words; Flask-AppBuilder wants this shape.
+LANGUAGES = {"en": {"flag": "gb", "name": "English"}, "de": {"flag": "de", "name": "Deutsch"}}
+# Dates stand as in "12 Nov 2026", in English too.
+FORMATS = {"en": "en_GB"}
+TRANSLATIONS = Path(__file__).resolve().parent / "translations"
+
+
+def install_language(app: Flask) -> None:
+    """Choose the language of each request; after Flask-AppBuilder, which brings Flask-Babel."""
+    with app.app_context():
+        get_babel().locale_selector = language
+    app.jinja_env.globals["language"] = spoken
+
+
+def language() -> str:
+    """The language of this request: the person's own, what was chosen before signing in, the browser's, the default."""
+    default: str = current_app.config["BABEL_DEFAULT_LOCALE"]
+    if not has_request_context():
+        return default
+    if current_user and current_user.is_authenticated:
+        profile = getattr(current_user, "agent", None)
+        if profile is not None and profile.language in LANGUAGES:
+            return str(profile.language)
+    # Flask-AppBuilder's own way to choose, at /lang/<language>.
+    if session.get("locale") in LANGUAGES:
+        return str(session["locale"])
+    return request.accept_languages.best_match(LANGUAGES) or default
+
+
+def spoken() -> str:
+    """The language of this request as a tag: en, de."""
+    return str(get_locale() or SOURCE)
+
+
+def formats() -> Locale:
+    """How dates and numbers are written in this request."""
+    return _formats(spoken())
+
+
+def says(fault: Exception) -> str:
+    """What the failure tells the person, in their language."""
+    if isinstance(fault, UserFault):
+        return gettext(fault.message, **fault.values)
+    return gettext(str(fault))
+
+
+def compiled(var_dir: Path) -> Path:
+    """The folder with the compiled catalogues; makes them where these very words have not been compiled yet.
+
+    Several processes may come at once: each catalogue appears whole or not at all.
+    """
+    sources = sorted(TRANSLATIONS.glob("*/LC_MESSAGES/*.po"))
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
+    folder = var_dir / "translations" / digest
+    for source in sources:
+        target = folder / source.relative_to(TRANSLATIONS).with_suffix(".mo")
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _compile(source, target)
+    return folder
+
+
+def _compile(source: Path, target: Path) -> None:
+    with source.open("rb") as file:
+        catalogue = read_po(file, locale=source.parts[-3])
+    descriptor, written = tempfile.mkstemp(dir=target.parent)
+    with os.fdopen(descriptor, "wb") as file:
+        write_mo(file, catalogue)
+    Path(written).chmod(0o644)
+    Path(written).replace(target)
+
+
+@lru_cache
+def _formats(tag: str) -> Locale:
+    return Locale.parse(FORMATS.get(tag, tag))

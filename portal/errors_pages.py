@@ -1,5 +1,7 @@
 """Every failure answered in words: as a page, as the partial that asked, or as JSON."""
 
+from urllib.parse import urlsplit
+
 import structlog
 from flask import (
     Flask,
@@ -14,6 +16,7 @@ from flask import (
     request,
     url_for,
 )
+from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -103,7 +106,24 @@ def _answer_expired_form(_error: CSRFError) -> Response:
     if request.path.startswith("/login"):
         flash("That page had been open for a long time. Please sign in again.", "info")
         return make_response(redirect(url_for("AuthDBView.login")))
+    if wants_partial() and not current_user.is_authenticated:
+        return _answer_signed_out()
     return _answer(400, message)
+
+
+def _answer_signed_out() -> Response:
+    """To a script of ours whose page is still open: what stands there is kept, and where to sign in and come back."""
+    page = urlsplit(request.referrer or "")
+    body = make_response(
+        render_template(
+            "errors/partial.html",
+            title="Your session has ended",
+            message="What you wrote is kept in this browser.",
+            sign_in_url=url_for("AuthDBView.login", next=f"{page.path}?{page.query}" if page.path else None),
+        )
+    )
+    body.status_code = 401
+    return body
 
 
 def _answer_database_away(error: OperationalError) -> Response:

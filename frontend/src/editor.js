@@ -36,6 +36,7 @@ import {
 } from "ckeditor5";
 import "ckeditor5/ckeditor5.css";
 import "./editor.css";
+import { cleaned } from "./paste.js";
 
 const PLUGINS = [
   Alignment, AutoImage, AutoLink, Autoformat, BlockQuote, Bold, Code, CodeBlock, Emoji, Essentials,
@@ -85,7 +86,16 @@ export async function mountEditor(textarea, options = {}) {
       : undefined,
   });
   keepInStep(editor, textarea, options);
+  cleanWhatIsPasted(editor);
   return editor;
+}
+
+function cleanWhatIsPasted(editor) {
+  const nonce = document.querySelector("script[nonce]")?.nonce;
+  const clean = (_event, data) => {
+    if (typeof data.content === "string" && data.content) data.content = cleaned(data.content, nonce);
+  };
+  editor.editing.view.document.on("clipboardInput", clean, { priority: "highest" });
 }
 
 function keepInStep(editor, textarea, options) {

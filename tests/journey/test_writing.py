@@ -1,5 +1,6 @@
 """Writing at the desk: a draft on two machines, second thoughts, a file that was forgotten, a colleague called in."""
 
+import re
 import smtplib
 from collections.abc import Callable
 from email.message import EmailMessage
@@ -84,6 +85,73 @@ def test_a_second_window_does_not_overwrite_the_first(
     expect(other.get_by_text("You went on with this draft in another window.")).to_be_visible()
     other.get_by_role("button", name="Take the newer text").click()
     expect(other.locator("#reply-panel .ck-editor__editable")).to_contain_text("From the first window.")
+
+
+WORD = """<html xmlns:o="urn:schemas-microsoft-com:office:office"><head><meta name=Generator content="Microsoft Word 15">
+<style><!-- @list l0:level1 {mso-level-number-format:bullet;} --></style></head><body><!--StartFragment-->
+<p class=MsoNormal><b><span style='font-size:14.0pt'>Offer<o:p></o:p></span></b></p>
+<p class=MsoListParagraphCxSpFirst style='text-indent:-18.0pt;mso-list:l0 level1 lfo1'><![if !supportLists]>
+<span style='font-family:Symbol;mso-list:Ignore'>·&nbsp;</span><![endif]>First point</p>
+<p class=MsoListParagraphCxSpLast style='text-indent:-18.0pt;mso-list:l0 level1 lfo1'><![if !supportLists]>
+<span style='font-family:Symbol;mso-list:Ignore'>·&nbsp;</span><![endif]>Second point</p><!--EndFragment--></body></html>"""
+EXCEL = """<html xmlns:x="urn:schemas-microsoft-com:office:excel"><head><meta name=Generator content="Microsoft Excel 15">
+</head><body><table><!--StartFragment--><tr><td>1.50</td><td>Kettle</td></tr><!--EndFragment--></table></body></html>"""
+PAGE = """<div><h2>Head</h2><p>See <a href="javascript:alert(1)">bad</a> and <a href="https://ok.test/">good</a>
+<script>alert(1)</script><img src="https://tracker.test/pixel.gif" alt="a pixel"></p></div>"""
+PASTE = """(html) => {
+  const clipboardData = new DataTransfer();
+  clipboardData.setData("text/html", html);
+  const editor = document.querySelector("#reply-panel .ck-editor__editable");
+  editor.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+}"""
+
+
+def test_what_is_pasted_keeps_its_shape_and_brings_nothing_along(
+    installation: Installation, open_page: Callable[..., Any]
+) -> None:
+    page = open_page("agent")
+    page.goto(f"{installation.base_url}/tickets/{ticket_of_a_mail(installation, 'The mixer stands still')}")
+    editor = page.locator("#reply-panel .ck-editor__editable[role=textbox]")
+
+    def pasted(html: str) -> str:
+        editor.click()
+        page.keyboard.press("Control+a")
+        page.keyboard.press("Delete")
+        page.evaluate(PASTE, html)
+        written: str = page.locator("#reply-form").evaluate("form => form.writer.html")
+        return re.sub(r' (data-list-item-id|target|rel)="[^"]*"', "", written)
+
+    expect(editor).to_be_visible()
+    assert "<strong>Offer</strong>" in pasted(WORD)
+    assert "<ul><li>First point</li><li>Second point</li></ul>" in pasted(WORD)
+    assert "mso" not in pasted(WORD)
+    assert "<td>1.50</td><td>Kettle</td>" in pasted(EXCEL)
+    from_a_page = pasted(PAGE)
+    assert '<a href="https://ok.test/">good</a>' in from_a_page
+    assert "a pixel" in from_a_page
+    for never in ("alert", "javascript", "tracker"):
+        assert never not in from_a_page
+
+
+def test_a_session_that_ends_while_writing_costs_no_word(
+    installation: Installation, open_page: Callable[..., Any]
+) -> None:
+    page = open_page("agent")
+    address = f"{installation.base_url}/tickets/{ticket_of_a_mail(installation, 'The toaster smokes')}"
+    page.goto(address)
+    page.context.clear_cookies()
+    write(page, "These words outlive the session.")
+    send_button(page).click()
+    page.get_by_role("link", name="Sign in and go on").click()
+    page.get_by_label("User name").fill(installation.accounts["agent"]["username"])
+    page.get_by_label("Password").fill(installation.accounts["agent"]["password"])
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(address)
+    expect(page.locator("#reply-panel .ck-editor__editable")).to_contain_text(
+        "These words outlive the session."
+    )
+    send_button(page).click()
+    expect(page.locator(".letter-out")).to_contain_text("These words outlive the session.")
 
 
 def write(page: Any, words: str) -> None:

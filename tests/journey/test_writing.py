@@ -87,15 +87,17 @@ def test_a_second_window_does_not_overwrite_the_first(
     expect(other.locator("#reply-panel .ck-editor__editable")).to_contain_text("From the first window.")
 
 
-WORD = """<html xmlns:o="urn:schemas-microsoft-com:office:office"><head><meta name=Generator content="Microsoft Word 15">
-<style><!-- @list l0:level1 {mso-level-number-format:bullet;} --></style></head><body><!--StartFragment-->
-<p class=MsoNormal><b><span style='font-size:14.0pt'>Offer<o:p></o:p></span></b></p>
-<p class=MsoListParagraphCxSpFirst style='text-indent:-18.0pt;mso-list:l0 level1 lfo1'><![if !supportLists]>
-<span style='font-family:Symbol;mso-list:Ignore'>·&nbsp;</span><![endif]>First point</p>
-<p class=MsoListParagraphCxSpLast style='text-indent:-18.0pt;mso-list:l0 level1 lfo1'><![if !supportLists]>
-<span style='font-family:Symbol;mso-list:Ignore'>·&nbsp;</span><![endif]>Second point</p><!--EndFragment--></body></html>"""
-EXCEL = """<html xmlns:x="urn:schemas-microsoft-com:office:excel"><head><meta name=Generator content="Microsoft Excel 15">
-</head><body><table><!--StartFragment--><tr><td>1.50</td><td>Kettle</td></tr><!--EndFragment--></table></body></html>"""
+WORD = """<html xmlns:o="urn:schemas-microsoft-com:office:office">
+<head><meta name=Generator content="Microsoft Word 15">
+<style><!-- p.MsoNormal {margin:0cm} @list l0:level1 {mso-level-number-format:bullet;} --></style></head>
+<body><!--StartFragment--><p class=MsoNormal><b><span style='font-size:14.0pt'>Offer<o:p></o:p></span></b></p>
+<p class=MsoListParagraphCxSpFirst style='text-indent:-18.0pt;mso-list:l0 level1 lfo1'><![if !supportLists]><span
+style='font-family:Symbol;mso-list:Ignore'>·&nbsp;</span><![endif]>First point</p>
+<p class=MsoListParagraphCxSpLast style='text-indent:-18.0pt;mso-list:l0 level1 lfo1'><![if !supportLists]><span
+style='font-family:Symbol;mso-list:Ignore'>·&nbsp;</span><![endif]>Second point</p><!--EndFragment--></body></html>"""
+EXCEL = """<html xmlns:x="urn:schemas-microsoft-com:office:excel">
+<head><meta name=Generator content="Microsoft Excel 15"></head><body><table><!--StartFragment-->
+<tr><td>1.50</td><td>Kettle</td></tr><!--EndFragment--></table></body></html>"""
 PAGE = """<div><h2>Head</h2><p>See <a href="javascript:alert(1)">bad</a> and <a href="https://ok.test/">good</a>
 <script>alert(1)</script><img src="https://tracker.test/pixel.gif" alt="a pixel"></p></div>"""
 PASTE = """(html) => {
@@ -139,7 +141,7 @@ def test_a_session_that_ends_while_writing_costs_no_word(
     page = open_page("agent")
     address = f"{installation.base_url}/tickets/{ticket_of_a_mail(installation, 'The toaster smokes')}"
     page.goto(address)
-    page.context.clear_cookies()
+    wait_until(lambda: is_signed_out(page), installation.log.read_text)
     write(page, "These words outlive the session.")
     send_button(page).click()
     page.get_by_role("link", name="Sign in and go on").click()
@@ -152,6 +154,13 @@ def test_a_session_that_ends_while_writing_costs_no_word(
     )
     send_button(page).click()
     expect(page.locator(".letter-out")).to_contain_text("These words outlive the session.")
+
+
+def is_signed_out(page: Any) -> bool:
+    """Whether the session is gone for good: an answer that was on its way may have brought it back."""
+    page.context.clear_cookies()
+    asked = "fetch('/queue/list', { headers: { 'X-Partial': '1' } }).then((response) => response.status)"
+    return bool(page.evaluate(asked) == 401)
 
 
 def write(page: Any, words: str) -> None:

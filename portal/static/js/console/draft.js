@@ -55,8 +55,8 @@ export class DraftKeeper {
     this.serverTimer = null;
     if (this.isStopped || (this.isKeeping && !isLeaving)) return;
     this.isKeeping = true;
-    this.isDirty = false;
     this.keepHere();
+    this.isDirty = false;
     const body = this.read();
     body.set("window", WINDOW);
     if (!isForced) body.set("revision", this.revision);

@@ -35,6 +35,8 @@ ticket_number = Sequence("ticket_number_seq", start=10001, metadata=db.metadata)
 IS_OPEN = text("status IN ({})".format(", ".join(f"'{status}'" for status in OPEN_STATUSES)))
 # Tickets without a running clock come last in every list that is sorted by what is due.
 DUE_ORDER = text("coalesce(next_due_at, 'infinity'::timestamptz)")
+# The most urgent first.
+URGENCY_ORDER = text(f"array_position('{{{','.join(reversed(PRIORITIES))}}}'::text[], priority::text)")
 # Likewise those that are not snoozed, in lists that are sorted by what is back soonest.
 BACK_ORDER = text("coalesce(snoozed_until, 'infinity'::timestamptz)")
 HAS_FIELDS = text("fields <> '{}'::jsonb")
@@ -116,6 +118,35 @@ class Ticket(Model):
             DUE_ORDER,
             "id",
             postgresql_where=text(f"tier_level > 1 AND {IS_OPEN.text}"),
+            postgresql_include=_WITH_SNOOZE,
+        ),
+        # The other orders of the lists of work, for people of some branches and for those who see all of them.
+        Index("ix_ticket_open_urgency", URGENCY_ORDER, DUE_ORDER, "id", postgresql_where=IS_OPEN),
+        Index(
+            "ix_ticket_open_branch_urgency",
+            "branch_id",
+            URGENCY_ORDER,
+            DUE_ORDER,
+            "id",
+            postgresql_where=IS_OPEN,
+            postgresql_include=_WITH_SNOOZE,
+        ),
+        Index("ix_ticket_open_created", "created_at", "id", postgresql_where=IS_OPEN),
+        Index(
+            "ix_ticket_open_branch_created",
+            "branch_id",
+            "created_at",
+            "id",
+            postgresql_where=IS_OPEN,
+            postgresql_include=_WITH_SNOOZE,
+        ),
+        Index("ix_ticket_open_activity", "last_activity_at", "id", postgresql_where=IS_OPEN),
+        Index(
+            "ix_ticket_open_branch_activity",
+            "branch_id",
+            "last_activity_at",
+            "id",
+            postgresql_where=IS_OPEN,
             postgresql_include=_WITH_SNOOZE,
         ),
         Index("ix_ticket_snoozed", BACK_ORDER, "id", postgresql_where=text("snoozed_until IS NOT NULL")),

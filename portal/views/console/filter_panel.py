@@ -22,6 +22,7 @@ from portal.views.console.filters import FIELD_PREFIX, SLA_STATES, TicketFilter,
 from portal.views.console.paging import ORDERS
 
 MOST_TEMPLATES = 500
+OF_FINISHED = ("newest", "oldest", "activity")
 # Spans of days: the name of the two arguments without _from and _to, and how the span is called.
 SPANS = {"opened": "Opened", "activity": "Last activity", "answered": "First answered"}
 
@@ -189,7 +190,7 @@ def _form_of(wanted: TicketFilter) -> dict[str, Any]:
         "spans": SPANS,
         "tags": ", ".join(tags),
         "own_fields": [_field_part(field, asked.get(field.key)) for field in shown],
-        "orders": ORDERS.values(),
+        "orders": [order for name, order in ORDERS.items() if _fits(name, wanted)],
         "is_more_open": bool(
             wanted.type or wanted.severity or wanted.channel or wanted.template or wanted.tier
         )
@@ -230,6 +231,11 @@ def _pick(name: str, label: str, labels: dict[str, str], chosen: Iterable[object
 
 def _words(labels: dict[str, str], names: Iterable[str]) -> dict[str, str]:
     return {name: labels[name] for name in names}
+
+
+def _fits(order: str, wanted: TicketFilter) -> bool:
+    """Whether that order is offered: what is finished has no clock and no urgency, and no index for either."""
+    return order == wanted.order.name or wanted.view != "closed" or order in OF_FINISHED
 
 
 def _clear_url(wanted: TicketFilter) -> str:

@@ -17,8 +17,11 @@ from portal.views.console.paging import PAGE_SIZE
 COUNT_CAP = 1000
 MOST_SAVED_VIEWS = 20
 MOST_COLLEAGUES = 500
-# More places than this are read in one walk along the due order instead of one walk each.
+# More places than this are read in one walk along the order instead of one walk each.
 MOST_WALKS = 25
+# The orders in which an index holds each branch's open tickets.
+WALKED = ("due", "newest", "oldest", "priority", "activity")
+WORK = frozenset(VIEWS) - {"closed"}
 
 
 @dataclass(frozen=True)
@@ -140,11 +143,12 @@ def lasting(wanted: TicketFilter) -> TicketFilter:
 def _narrowed(wanted: TicketFilter, user: User, after: str, size: int) -> Select[Any]:
     """The tickets to choose the page from.
 
-    An index holds each branch's tickets in due order, but those of several branches together stand in no index:
+    An index holds each branch's tickets in order, but those of several branches together stand in no index:
     so each branch gives its first `size`, and the page is chosen among these.
     """
     places = sorted(wanted.branch or access.branch_ids(user) or ())
-    by_branch = 1 < len(places) <= MOST_WALKS and wanted.order.name == "due"
+    is_walked = wanted.order.name in (WALKED if wanted.view in WORK else ("due",))
+    by_branch = 1 < len(places) <= MOST_WALKS and is_walked
     if not by_branch:
         return _after(wanted.apply(access.visible_tickets(user), user), wanted, after)
     branches = select(func.unnest(array(places)).label("id")).subquery("place")

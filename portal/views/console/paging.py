@@ -8,20 +8,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, DateTime, Select, case, func, literal_column, tuple_
+from sqlalchemy import ColumnElement, DateTime, Integer, Select, func, literal_column, tuple_
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import InstrumentedAttribute
 
 from portal.errors import UserFault
 from portal.models import Ticket
 from portal.models.branch import PRIORITIES
+from portal.models.ticket import URGENCY_ORDER
 
 PAGE_SIZE = 50
 NEVER = "infinity"
 # As in portal.models.ticket.DUE_ORDER, which the indexes hold, with the table's name.
 DUE = func.coalesce(Ticket.next_due_at, literal_column(f"'{NEVER}'::timestamptz"))
 BACK = func.coalesce(Ticket.snoozed_until, literal_column(f"'{NEVER}'::timestamptz"))
-URGENCY = case({name: rank for rank, name in enumerate(reversed(PRIORITIES))}, value=Ticket.priority)
+# As in portal.models.ticket.URGENCY_ORDER, which the indexes hold, with the table's name.
+URGENCY: ColumnElement[int] = literal_column(
+    URGENCY_ORDER.text.replace("priority:", "ticket.priority:"), Integer()
+)
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ _DUE = Key(DUE, _due, _moment)
 _BACK = Key(BACK, _back, _moment)
 _OPENED = Key(Ticket.created_at, lambda ticket: ticket.created_at.isoformat(), _moment)
 _ACTIVITY = Key(Ticket.last_activity_at, lambda ticket: ticket.last_activity_at.isoformat(), _moment)
-_URGENCY = Key(URGENCY, lambda ticket: str(len(PRIORITIES) - 1 - PRIORITIES.index(ticket.priority)), _number)
+_URGENCY = Key(URGENCY, lambda ticket: str(len(PRIORITIES) - PRIORITIES.index(ticket.priority)), _number)
 
 ORDERS: dict[str, Order] = {
     order.name: order

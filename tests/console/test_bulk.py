@@ -203,3 +203,15 @@ def test_a_long_reason_is_no_address(make: Factory, branch, ann, login) -> None:
     client = login(ann)
     asked = {"do": "escalate", "numbers": str(make.ticket(branch).number), "reason": "x" * 2000}
     assert "Change 1 ticket" in client.post("/queue/bulk/plan", data=asked).get_data(as_text=True)
+
+
+def test_the_ticket_says_what_is_part_of_it(make: Factory, branch, ann, login) -> None:
+    target, other = make.ticket(branch), make.ticket(branch)
+    for ticket in (target, other):
+        make.message(ticket)
+    client = login(ann)
+    done = agree(client, plan(client, [other], "merge", into=str(target.number)))
+    said = f"Part of this ticket: #{other.number}"
+    assert said in client.get(f"/tickets/{target.number}").get_data(as_text=True)
+    client.post(done["action"]["post"], data=done["action"]["fields"], headers=PARTIAL)
+    assert said not in client.get(f"/tickets/{target.number}").get_data(as_text=True)

@@ -1,6 +1,6 @@
 """Events of the ledger as sentences of the timeline."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -68,6 +68,17 @@ def _line(fact: Fact, sentence: str, reader: Reader) -> Line:
         fact=fact,
         url=_url(fact),
     )
+
+
+def merged_numbers(happened: Iterable[Fact]) -> tuple[int, ...]:
+    """The numbers of the tickets that are part of this one now, oldest merge first."""
+    numbers: dict[int, None] = {}
+    for fact in happened:
+        if fact.kind == "messages_moved_here" and fact.data["how"] == "merged":
+            numbers[fact.data["number"]] = None
+        elif fact.kind == "messages_moved_away" and fact.data["how"] == "unmerged":
+            numbers.pop(fact.data["number"], None)
+    return tuple(numbers)
 
 
 def _url(fact: Fact) -> str:

@@ -147,6 +147,7 @@ def page_of(
         "header": _header(found.ticket, reader),
         "timeline": timeline,
         "due": due_line(standing, reader),
+        "merged_in": facts.merged_numbers(happened),
         "side": side_of(found, standing, user, reader),
         "may_change": may_change(user) and not is_merged,
         "wanted": wanted,

@@ -19,9 +19,9 @@ def judge(
     One event for each that changes. Raises UserFault for a type or severity that there is not.
     """
     if ticket_type is not None and ticket_type not in TICKET_TYPES:
-        raise UserFault(f"There is no ticket type {ticket_type!r}.")
+        raise UserFault("There is no ticket type “%(name)s”.", name=ticket_type)
     if severity is not None and severity not in SEVERITIES:
-        raise UserFault(f"There is no severity {severity!r}.")
+        raise UserFault("There is no severity “%(name)s”.", name=severity)
     with transaction(ticket):
         tickets.check_not_merged(ticket)
         wanted = {"type": ticket_type, "severity": severity}

@@ -1,4 +1,4 @@
-"""speed: a search looks through the newest first, slice by slice.
+"""speed: a search looks through the newest first, slice by slice; what was closed lately has indexes of its own.
 
 Revision ID: 2026_12_06_speed
 Revises: 2026_12_04_fields
@@ -17,6 +17,12 @@ INDEXES = {
     "ix_message_word_slices": (f"message USING gin ({WORDS}, {SLICES})", "ix_message_words"),
     "ix_ticket_subject_slices": (f"ticket USING gin (subject gin_trgm_ops, {SLICES})", "ix_ticket_subject_trgm"),
 }
+FINISHED = {
+    "ix_ticket_finished_branch_activity": (
+        "ticket (branch_id, last_activity_at, id) WHERE status IN ('resolved', 'closed')"
+    ),
+    "ix_ticket_finished_activity": "ticket (last_activity_at, id) WHERE status IN ('resolved', 'closed')",
+}
 OLD = {
     "ix_message_words": f"message USING gin ({WORDS})",
     "ix_ticket_subject_trgm": "ticket USING gin (subject gin_trgm_ops)",
@@ -34,6 +40,9 @@ def upgrade() -> None:
             op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
             op.execute(f"CREATE INDEX CONCURRENTLY {name} ON {definition} WITH (gin_pending_list_limit = 128)")
             op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {old}")
+        for name, definition in FINISHED.items():
+            op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+            op.execute(f"CREATE INDEX CONCURRENTLY {name} ON {definition}")
         # What words are common is known from the statistics of the index.
         op.execute("ANALYZE message")
         op.execute("SET lock_timeout = '5s'")
@@ -41,7 +50,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     with op.get_context().autocommit_block():
-        for name in INDEXES:
+        for name in (*INDEXES, *FINISHED):
             op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
         for name, definition in OLD.items():
             op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {definition}")

@@ -33,6 +33,7 @@ TRIAGE_KINDS = ("type", "severity")
 
 ticket_number = Sequence("ticket_number_seq", start=10001, metadata=db.metadata)
 IS_OPEN = text("status IN ({})".format(", ".join(f"'{status}'" for status in OPEN_STATUSES)))
+IS_FINISHED = text("status IN ('resolved', 'closed')")
 # Tickets without a running clock come last in every list that is sorted by what is due.
 DUE_ORDER = text("coalesce(next_due_at, 'infinity'::timestamptz)")
 # The most urgent first.
@@ -165,6 +166,15 @@ class Ticket(Model):
             postgresql_where=HAS_FIELDS,
         ),
         Index("ix_ticket_branch_status_activity", "branch_id", "status", "last_activity_at", "id"),
+        # What was closed lately stands behind everything that is open and newer.
+        Index(
+            "ix_ticket_finished_branch_activity",
+            "branch_id",
+            "last_activity_at",
+            "id",
+            postgresql_where=IS_FINISHED,
+        ),
+        Index("ix_ticket_finished_activity", "last_activity_at", "id", postgresql_where=IS_FINISHED),
         Index("ix_ticket_branch_created", "branch_id", "created_at", "id"),
         Index("ix_ticket_last_activity", "last_activity_at", "id"),
         Index("ix_ticket_created", "created_at", "id"),

@@ -60,7 +60,7 @@ def test_nothing_stands_in_anybodys_way(
 
 # What is opened on the page before axe looks: a key that is pressed, or a thing that is clicked, and what then shows.
 OPENED = {
-    "FILTER": (".filter-menu > summary", ".filter-form"),
+    "FILTER": ("key f", "dialog[open]"),
     "SELECTION": (".row-pick input", ".bulk-bar"),
     "KEYS": ("key ?", "dialog[open]"),
     "TICKET CUSTOMER": (".side-name a", "dialog[open]"),

@@ -45,6 +45,7 @@ def test_a_snoozed_ticket_returns_when_the_customer_writes(
     # The customer's mail brings it back, while somebody looks.
     page.locator(f"#row-{number}").click()
     expect(page.locator(".ticket-head .banner")).to_be_visible()
+    opened(page)
     mail(installation, "The kettle drips", "Now it drips on the cat.", is_answer=True)
     expect(page.locator(".entries")).to_contain_text("Now it drips on the cat.", timeout=MAIL_MS)
     expect(page.locator(".entries")).to_contain_text("because the customer wrote")

@@ -26,6 +26,8 @@ class Standing:
     is_merged: bool = False
     escalation: EscalationFacts | None = None
     letter: "Letter | None" = None
+    # Why it cannot be resolved yet (portal.rules.fields.may_finish); "" where it can.
+    unfinished: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,8 @@ def _set_status(ticket: Standing, action: SetStatus) -> Change:
     step = lifecycle.check_transition(ticket.status, action.status)
     if not step.allowed:
         return _left(step.rule, step.reason)
+    if ticket.unfinished and lifecycle.is_finishing(ticket.status, action.status):
+        return _left("required_field", ticket.unfinished)
     return _set("status", lifecycle.label(ticket.status), lifecycle.label(action.status))
 
 

@@ -99,6 +99,12 @@ def status_after_customer_message(
     return StatusDecision("open", rule, f"The customer wrote, so the ticket is no longer {label(status)}.")
 
 
+def is_finishing(before: str, after: str) -> bool:
+    """Whether the step ends the work on a ticket: resolved or closed, from neither of them."""
+    finished = ("resolved", "closed")
+    return after in finished and before not in finished
+
+
 def status_after_reply(status: str, chosen: str | None = None) -> StatusDecision:
     """What an agent's reply makes of a ticket: the status the agent chose, otherwise "Waiting on customer".
 

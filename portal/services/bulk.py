@@ -28,6 +28,7 @@ from portal.services import (
     assignment,
     escalation,
     events,
+    fields,
     moving,
     people,
     replies,
@@ -163,6 +164,7 @@ def _standings(found: Sequence[Ticket], action: Action, actor: User) -> dict[int
             if ladders
             else None,
             letter=letters.get(ticket.id),
+            unfinished=fields.why_unfinished(ticket) if isinstance(action, rules.SetStatus) else "",
         )
         for ticket in found
     }

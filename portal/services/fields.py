@@ -18,9 +18,15 @@ from portal.rules import fields as rules
 
 def check_may_finish(ticket: Ticket) -> None:
     """Raise UserFault, naming them, while fields are empty that the ticket's branch requires for resolving it."""
+    reason = why_unfinished(ticket)
+    if reason:
+        raise UserFault(reason)
+
+
+def why_unfinished(ticket: Ticket) -> str:
+    """Why the ticket cannot be resolved yet; "" where it can. One statement a request."""
     decision = rules.may_finish(definitions(), ticket.fields, ticket.branch_id)
-    if not decision.allowed:
-        raise UserFault(decision.reason)
+    return "" if decision.allowed else decision.reason
 
 
 def values_in_words(ticket: Ticket) -> dict[str, str]:

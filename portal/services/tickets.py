@@ -119,8 +119,7 @@ def change_status(
     before = ticket.status
     if before == status:
         return
-    is_finished = status in ("resolved", "closed") and before not in ("resolved", "closed")
-    if is_finished and actor is not None and rule not in NOT_FINISHING:
+    if actor is not None and rule not in NOT_FINISHING and lifecycle.is_finishing(before, status):
         fields.check_may_finish(ticket)
     ticket.status = status
     at = now()

@@ -9,7 +9,8 @@ from portal.extensions import db
 from portal.models import Event, Message, Notification, Ticket, TicketField
 from portal.models.columns import now
 from portal.rules import templating
-from portal.services import fields, moving, replies, templates, tickets, waiting_replies
+from portal.rules.bulk import SetStatus
+from portal.services import bulk, fields, moving, replies, templates, tickets, waiting_replies
 from tests.factory import Factory
 
 COLOURS = [
@@ -203,3 +204,26 @@ def test_a_field_is_used_while_any_ticket_has_a_value(make: Factory) -> None:
     assert fields.is_used("order")
     assert not fields.is_used("colour")
     assert db.session.query(TicketField).count() == 2
+
+
+def test_of_many_tickets_those_that_lack_a_required_field_are_left_alone_and_it_is_said_before(
+    make: Factory,
+) -> None:
+    make.field("order", name="Order number", is_required=True)
+    branch = make.branch()
+    agent = make.agent(branch=branch)
+    ready, lacking = (
+        make.ticket(branch, status="open", fields={"order": "7"}),
+        make.ticket(branch, status="open"),
+    )
+    action = SetStatus("resolved")
+    plan = bulk.plan(agent, [ready.number, lacking.number], action)
+    assert [(one.ticket.number, one.change.is_change) for one in plan] == [
+        (ready.number, True),
+        (lacking.number, False),
+    ]
+    assert "“Order number” first" in plan[1].change.reason
+    done = bulk.apply(agent, {one.ticket.number: one.change.mark for one in plan}, action)
+    assert done.changed == (ready.number,)
+    assert set(done.left) == {lacking.number}
+    assert lacking.status == "open"

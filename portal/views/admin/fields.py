@@ -28,6 +28,7 @@ from wtforms.validators import InputRequired, Length, NumberRange, Optional, Val
 
 from portal.errors import UserFault
 from portal.language import says
+from portal.rules.fields import KINDS
 from portal.rules.lifecycle import LABELS
 from portal.views.admin.rows import Rows, words_of
 
@@ -35,13 +36,14 @@ from portal.views.admin.rows import Rows, words_of
 Check = Callable[[Any], None]
 
 NOTHING = ""
-# Names of protocols and companies are not written like other words.
+# Names of protocols and companies, and kinds of fields, are not written like other words.
 NAMES = {
     "tls": "TLS",
     "starttls": "STARTTLS",
     "none": "None",
     "oauth2_google": "Google (OAuth 2)",
     "oauth2_microsoft": "Microsoft 365 (OAuth 2)",
+    **KINDS,
 }
 LARGEST_NUMBER = 2**31 - 1
 

@@ -11,6 +11,7 @@ const channel = new BroadcastChannel("portal-live");
 const banner = document.querySelector("[data-live-status]");
 let wait = 1000;
 let isAway = false;
+let hasHeard = false;
 
 export function attach(element) {
   if (attach.isDone) return;
@@ -40,6 +41,9 @@ function listen(address) {
     wait = 1000;
     rest();
     tell({ kind: "back" });
+    // What happened between the making of this page and now was heard by nobody.
+    if (!hasHeard) document.dispatchEvent(new CustomEvent("portal:catch-up"));
+    hasHeard = true;
   });
   // A connection may live through what looked like an absence; its next sign of life ends that.
   source.addEventListener("beat", () => {

@@ -16,6 +16,7 @@ from flask import (
     request,
     url_for,
 )
+from flask_babel import gettext
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from redis.exceptions import RedisError
@@ -24,27 +25,33 @@ from werkzeug.exceptions import HTTPException
 
 from portal.errors import Permanent, Retryable, UserFault
 from portal.extensions import db
-from portal.language import says
+from portal.language import lazy_gettext, says
 
 TITLES = {
-    400: "That request could not be read",
-    403: "Not for your role",
-    404: "Not found",
-    405: "Not possible this way",
-    409: "Something changed meanwhile",
-    413: "Too large",
-    422: "That cannot be done",
-    429: "Too many tries",
-    500: "Something broke on our side",
-    503: "Portal is catching its breath",
+    400: lazy_gettext("That request could not be read"),
+    403: lazy_gettext("Not for your role"),
+    404: lazy_gettext("Not found"),
+    405: lazy_gettext("Not possible this way"),
+    409: lazy_gettext("Something changed meanwhile"),
+    413: lazy_gettext("Too large"),
+    422: lazy_gettext("That cannot be done"),
+    429: lazy_gettext("Too many tries"),
+    500: lazy_gettext("Something broke on our side"),
+    503: lazy_gettext("Portal is catching its breath"),
 }
 MESSAGES = {
-    404: "There is nothing at this address, or it lies outside your branches.",
-    405: "This address does not take that kind of request. Go back and use the button on the page.",
-    413: "What you sent is larger than this installation takes. Nothing was stored; try a smaller file.",
-    429: "Too many tries in a short time. Wait a minute, then try again.",
-    500: "The error is recorded. What you had saved is safe; reload the page and try again.",
-    503: "The database does not answer at the moment. Nothing you saved is lost; try again in a few seconds.",
+    404: lazy_gettext("There is nothing at this address, or it lies outside your branches."),
+    405: lazy_gettext(
+        "This address does not take that kind of request. Go back and use the button on the page."
+    ),
+    413: lazy_gettext(
+        "What you sent is larger than this installation takes. Nothing was stored; try a smaller file."
+    ),
+    429: lazy_gettext("Too many tries in a short time. Wait a minute, then try again."),
+    500: lazy_gettext("The error is recorded. What you had saved is safe; reload the page and try again."),
+    503: lazy_gettext(
+        "The database does not answer at the moment. Nothing you saved is lost; try again in a few seconds."
+    ),
 }
 
 log = structlog.get_logger()
@@ -76,7 +83,8 @@ def wants_partial() -> bool:
 
 
 def _answer(status_code: int, message: str) -> Response:
-    title = TITLES.get(status_code, "That did not work")
+    title = str(TITLES.get(status_code, gettext("That did not work")))
+    message = str(message)
     if wants_json():
         body: Response = jsonify(error=title, message=message)
     elif wants_partial():
@@ -102,9 +110,11 @@ def _answer_http(error: HTTPException) -> Response | HTTPException:
 
 def _answer_expired_form(_error: CSRFError) -> Response:
     """A form without a valid token: its session ended, or it is no form of ours."""
-    message = "Your session has ended or this form is too old. Nothing was changed; reload the page and send it again."
+    message = gettext(
+        "Your session has ended or this form is too old. Nothing was changed; reload the page and send it again."
+    )
     if request.path.startswith("/login"):
-        flash("That page had been open for a long time. Please sign in again.", "info")
+        flash(gettext("That page had been open for a long time. Please sign in again."), "info")
         return make_response(redirect(url_for("AuthDBView.login")))
     if wants_partial() and not current_user.is_authenticated:
         return _answer_signed_out()
@@ -139,7 +149,10 @@ def _answer_database_away(error: OperationalError) -> Response:
 def _answer_redis_away(error: RedisError) -> Response:
     log.error("redis_away", path=request.path, error=type(error).__name__)
     return _answer(
-        503, "Live services are away for a moment. Nothing you saved is lost; try again in a few seconds."
+        503,
+        gettext(
+            "Live services are away for a moment. Nothing you saved is lost; try again in a few seconds."
+        ),
     )
 
 

@@ -9,7 +9,9 @@ import os
 import tempfile
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
+import flask_babel
 from babel import Locale
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -47,6 +49,11 @@ def language() -> str:
     if session.get("locale") in LANGUAGES:
         return str(session["locale"])
     return request.accept_languages.best_match(LANGUAGES) or default
+
+
+def lazy_gettext(words: str) -> str:
+    """The words in the language of whoever sees them: for tables that are made before anybody asks."""
+    return cast(str, flask_babel.lazy_gettext(words))
 
 
 def spoken() -> str:

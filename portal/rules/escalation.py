@@ -9,13 +9,14 @@ from portal.rules.decision import Evidence
 from portal.rules.hours import Calendar
 from portal.rules.lifecycle import OPEN_STATUSES, label
 from portal.rules.sla import CLOCK_LABELS, ClockView, moment_at_percent
+from portal.wording import N_
 
 TriggerKind = Literal["manual", "sla_warning", "sla_breach", "unacknowledged"]
 LONGEST_REASON = 2000
 _UNLESS = {
-    "first_response": "unless answered",
-    "next_response": "unless answered",
-    "resolution": "unless resolved",
+    "first_response": N_("unless answered"),
+    "next_response": N_("unless answered"),
+    "resolution": N_("unless resolved"),
 }
 
 

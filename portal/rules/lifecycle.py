@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from portal.rules.decision import Decision, Evidence
+from portal.wording import N_
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +22,14 @@ _ANY_OPEN = frozenset({"open", "pending", "on_hold", "resolved", "closed", "spam
 TABLE: dict[str, Status] = {
     status.name: status
     for status in (
-        Status("new", "New", True, _ANY_OPEN),
-        Status("open", "Open", True, _ANY_OPEN - {"open"}),
-        Status("pending", "Waiting on customer", True, _ANY_OPEN - {"pending"}),
-        Status("on_hold", "On hold", True, _ANY_OPEN - {"on_hold"}),
-        Status("resolved", "Resolved", False, _ANY_OPEN - {"resolved"}),
-        Status("closed", "Closed", False, frozenset({"open", "spam", "trash"})),
-        Status("spam", "Spam", False, frozenset({"open", "trash"})),
-        Status("trash", "Trash", False, frozenset({"open", "spam"})),
+        Status("new", N_("New"), True, _ANY_OPEN),
+        Status("open", N_("Open"), True, _ANY_OPEN - {"open"}),
+        Status("pending", N_("Waiting on customer"), True, _ANY_OPEN - {"pending"}),
+        Status("on_hold", N_("On hold"), True, _ANY_OPEN - {"on_hold"}),
+        Status("resolved", N_("Resolved"), False, _ANY_OPEN - {"resolved"}),
+        Status("closed", N_("Closed"), False, frozenset({"open", "spam", "trash"})),
+        Status("spam", N_("Spam"), False, frozenset({"open", "trash"})),
+        Status("trash", N_("Trash"), False, frozenset({"open", "spam"})),
     )
 }
 

@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 from portal.rules.hours import Calendar, add_working_time, working_intervals, working_time
 from portal.rules.lifecycle import label
+from portal.wording import N_
 
 ClockKind = Literal["first_response", "next_response", "resolution"]
 ClockState = Literal["running", "paused", "met", "breached", "cancelled"]
@@ -29,9 +30,9 @@ ClockState = Literal["running", "paused", "met", "breached", "cancelled"]
 CLOCK_KINDS: tuple[ClockKind, ...] = ("first_response", "next_response", "resolution")
 CLOCK_STATES: tuple[ClockState, ...] = ("running", "paused", "met", "breached", "cancelled")
 CLOCK_LABELS: dict[str, str] = {
-    "first_response": "First response",
-    "next_response": "Next response",
-    "resolution": "Resolution",
+    "first_response": N_("First response"),
+    "next_response": N_("Next response"),
+    "resolution": N_("Resolution"),
 }
 _FINISHED = frozenset({"resolved", "closed"})
 _ASIDE = frozenset({"spam", "trash"})

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from portal.rules import lifecycle
 from portal.rules.decision import Decision, Evidence
+from portal.wording import N_
 
 LONGEST = timedelta(days=366)
 MORNING = time(9)
@@ -28,12 +29,12 @@ def presets(at: datetime, zone: ZoneInfo) -> tuple[Preset, ...]:
     here = at.astimezone(zone)
     later = (at + LATER).astimezone(zone).replace(minute=0, second=0, microsecond=0)
     found = [
-        Preset("Tomorrow morning", _morning(here, 1)),
-        Preset("Monday", _morning(here, (MONDAY - here.weekday() - 1) % 7 + 1)),
-        Preset("In a week", _morning(here, 7)),
+        Preset(N_("Tomorrow morning"), _morning(here, 1)),
+        Preset(N_("Monday"), _morning(here, (MONDAY - here.weekday() - 1) % 7 + 1)),
+        Preset(N_("In a week"), _morning(here, 7)),
     ]
     if later.date() == here.date() and later.time() <= EVENING:
-        found.insert(0, Preset("Later today", later))
+        found.insert(0, Preset(N_("Later today"), later))
     return tuple(sorted({preset.at: preset for preset in reversed(found)}.values(), key=lambda each: each.at))
 
 

@@ -12,21 +12,22 @@ from portal.extensions import db
 from portal.models import Agent, Notification, Ticket
 from portal.models.columns import now
 from portal.services.transaction import affected, transaction
+from portal.wording import N_
 
 # What people are told, in the words of the page where they choose what they want to hear of.
 KINDS: Mapping[str, str] = {
-    "assigned": "A ticket is assigned to me",
-    "answered": "A customer writes in a ticket of mine",
-    "followed": "Something happens in a ticket that I follow",
-    "woken": "A ticket that I snoozed, or a snoozed one of mine, is back",
-    "mentioned": "A colleague mentions me in a note",
-    "escalated": "A ticket is escalated to my tier",
-    "sla_warned": "A ticket of mine is nearly due",
-    "sla_breached": "A ticket of mine is late",
-    "bounced": "An answer of mine came back undelivered",
-    "delivery_failed": "An answer of mine could not be delivered",
-    "mailbox_warning": "A mailbox is about to stop working (admins)",
-    "held_back": "An answer that I wrote for later was held back",
+    "assigned": N_("A ticket is assigned to me"),
+    "answered": N_("A customer writes in a ticket of mine"),
+    "followed": N_("Something happens in a ticket that I follow"),
+    "woken": N_("A ticket that I snoozed, or a snoozed one of mine, is back"),
+    "mentioned": N_("A colleague mentions me in a note"),
+    "escalated": N_("A ticket is escalated to my tier"),
+    "sla_warned": N_("A ticket of mine is nearly due"),
+    "sla_breached": N_("A ticket of mine is late"),
+    "bounced": N_("An answer of mine came back undelivered"),
+    "delivery_failed": N_("An answer of mine could not be delivered"),
+    "mailbox_warning": N_("A mailbox is about to stop working (admins)"),
+    "held_back": N_("An answer that I wrote for later was held back"),
 }
 MOST_SHOWN = 30
 MOST_COUNTED = 100

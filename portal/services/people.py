@@ -8,6 +8,7 @@ from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import insert
 
+from config import LANGUAGES
 from portal import access
 from portal.channels.email.html import sanitise_reply
 from portal.errors import UserFault
@@ -104,6 +105,7 @@ def keep_preferences(user: User, chosen: Preferences) -> None:
         (chosen.theme, THEMES),
         (chosen.density, DENSITIES),
         (chosen.availability, AVAILABILITIES),
+        (chosen.language, LANGUAGES),
     ):
         if value not in known:
             raise UserFault(
@@ -120,7 +122,6 @@ def keep_preferences(user: User, chosen: Preferences) -> None:
             db.session.add(profile)
         for field in fields(Preferences):
             setattr(profile, field.name, getattr(chosen, field.name))
-        profile.language = chosen.language[:12]
         profile.signature_html = sanitise_reply(chosen.signature_html)
         profile.muted_kinds = list(chosen.muted_kinds)
 

@@ -10,6 +10,7 @@ from flask_login import current_user
 from werkzeug.routing import BuildError
 
 from portal import access
+from portal.language import lazy_gettext
 from portal.services import undelivered
 
 PRODUCT_NAME = "Portal"
@@ -56,35 +57,35 @@ def _count_undelivered() -> int:
 
 
 ROOMS = (
-    Room("console.queue", "/queue", "inbox", "Tickets", bool),
+    Room("console.queue", "/queue", "inbox", lazy_gettext("Tickets"), bool),
     Room(
         "leads.dashboard",
         "/leads/",
         "chart",
-        "Figures",
+        lazy_gettext("Figures"),
         lambda roles: bool(roles & {access.LEAD, access.ADMIN, access.AUDITOR}),
     ),
     Room(
         "leads.undelivered_list",
         "/leads/undelivered",
         "mail",
-        "Undelivered",
+        lazy_gettext("Undelivered"),
         lambda roles: bool(roles & {access.LEAD, access.ADMIN, access.AUDITOR}),
         _count_undelivered,
-        "given up or come back in the last 7 days",
+        lazy_gettext("given up or come back in the last 7 days"),
     ),
     Room(
         "TemplateView.list",
         "/admin/templates/list/",
         "template",
-        "Templates",
+        lazy_gettext("Templates"),
         lambda roles: roles == {access.AGENT},
     ),
     Room(
         "AdminIndex.index",
         "/admin/",
         "settings",
-        "Administration",
+        lazy_gettext("Administration"),
         lambda roles: bool(roles & {access.LEAD, access.ADMIN, access.AUDITOR}),
     ),
 )

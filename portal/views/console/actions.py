@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import flash, jsonify, redirect, request, url_for
+from flask_babel import gettext
 
 from portal import access
 from portal.errors import NotFound, UserFault
@@ -24,7 +25,7 @@ def pick_up_next() -> Any:
     access.check_may_change(person())
     found = tickets.pick_up_next(person())
     if found is None:
-        says = "Nothing waits to be picked up in your branches. Well done."
+        says = gettext("Nothing waits to be picked up in your branches. Well done.")
         if wants_partial():
             return jsonify(says=says)
         flash(says, "info")
@@ -41,7 +42,7 @@ def assign(number: int) -> Any:
         assignment.pick_up(found, person())
     else:
         assignment.assign(found, _colleague(wanted), person())
-    return _done(number, "Assigned.")
+    return _done(number, gettext("Assigned."))
 
 
 @blueprint.post(f"/tickets/<{ID}:number>/status")
@@ -49,38 +50,38 @@ def set_status(number: int) -> Any:
     found = _ticket(number)
     tickets.set_status(found, request.form.get("status", ""), person())
     effects = effects_line(found)
-    says = "The status is changed."
+    says = gettext("The status is changed.")
     return _done(number, f"{says} {effects}" if effects else says, is_news=bool(effects))
 
 
 @blueprint.post(f"/tickets/<{ID}:number>/priority")
 def set_priority(number: int) -> Any:
     tickets.set_priority(_ticket(number), request.form.get("priority", ""), person())
-    return _done(number, "The priority is changed.")
+    return _done(number, gettext("The priority is changed."))
 
 
 @blueprint.post(f"/tickets/<{ID}:number>/type")
 def set_type(number: int) -> Any:
     triage.judge(_ticket(number), person(), ticket_type=request.form.get("type", ""))
-    return _done(number, "The type is changed.")
+    return _done(number, gettext("The type is changed."))
 
 
 @blueprint.post(f"/tickets/<{ID}:number>/severity")
 def set_severity(number: int) -> Any:
     triage.judge(_ticket(number), person(), severity=request.form.get("severity", ""))
-    return _done(number, "The severity is changed.")
+    return _done(number, gettext("The severity is changed."))
 
 
 @blueprint.post(f"/tickets/<{ID}:number>/follow")
 def follow(number: int) -> Any:
     following.follow(_ticket(number), person())
-    return _done(number, "You follow this ticket: the bell tells you what happens to it.")
+    return _done(number, gettext("You follow this ticket: the bell tells you what happens to it."))
 
 
 @blueprint.post(f"/tickets/<{ID}:number>/unfollow")
 def unfollow(number: int) -> Any:
     following.unfollow(_ticket(number), person())
-    return _done(number, "You do not follow this ticket any more.")
+    return _done(number, gettext("You do not follow this ticket any more."))
 
 
 @blueprint.post(f"/tickets/<{ID}:number>/tags")
@@ -92,7 +93,7 @@ def set_tags(number: int) -> Any:
             most=MOST_TAGS,
         )
     tickets.set_tags(_ticket(number), names, person())
-    return _done(number, "The tags are changed.")
+    return _done(number, gettext("The tags are changed."))
 
 
 @blueprint.post(f"/tickets/<{ID}:number>/branch")
@@ -104,8 +105,10 @@ def move_to_branch(number: int) -> Any:
         raise UserFault("Choose the branch that is to have the ticket.")
     tickets.move_to_branch(found, branch, person())
     if access.may_see_branch(person(), branch.id):
-        return _done(number, f"Moved to {branch}.")
-    says = f"#{number} moved to {branch}, which lies outside your reach."
+        return _done(number, gettext("Moved to %(branch)s.", branch=branch))
+    says = gettext(
+        "#%(number)s moved to %(branch)s, which lies outside your reach.", number=number, branch=branch
+    )
     if wants_partial():
         return jsonify(says=says, url=url_for("console.queue"))
     flash(says, "success")
@@ -117,19 +120,19 @@ def escalate(number: int) -> Any:
     found = _ticket(number)
     to_level = _number_in(request.form.get("level", ""))
     raised = escalation.escalate(found, person(), request.form.get("reason", ""), to_level)
-    return _done(number, f"Escalated to tier {raised.to_level}.")
+    return _done(number, gettext("Escalated to tier %(to_level)s.", to_level=raised.to_level))
 
 
 @blueprint.post(f"/tickets/<{ID}:number>/escalations/<{ID}:escalation_id>/acknowledge")
 def acknowledge(number: int, escalation_id: int) -> Any:
     escalation.acknowledge(_escalation(number, escalation_id), person())
-    return _done(number, "Acknowledged: it is in your hands.")
+    return _done(number, gettext("Acknowledged: it is in your hands."))
 
 
 @blueprint.post(f"/tickets/<{ID}:number>/escalations/<{ID}:escalation_id>/hand-back")
 def hand_back(number: int, escalation_id: int) -> Any:
     escalation.hand_back(_escalation(number, escalation_id), person(), request.form.get("note", ""))
-    return _done(number, "Handed back to the tier below.")
+    return _done(number, gettext("Handed back to the tier below."))
 
 
 def _ticket(number: int) -> Ticket:
@@ -167,7 +170,10 @@ def trust_pictures(message_id: int) -> Any:
     if sender is None:
         raise NotFound("This sender is nobody that pictures could be shown of.")
     people.show_pictures(sender, person())
-    return _done(message.ticket.number, f"Pictures of {sender.address} are shown from now on.")
+    return _done(
+        message.ticket.number,
+        gettext("Pictures of %(address)s are shown from now on.", address=sender.address),
+    )
 
 
 def _done(number: int, says: str, *, is_news: bool = False) -> Any:

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from flask_babel import gettext, pgettext
+
 from portal.errors import UserFault
 from portal.models import Ticket
 from portal.rules import snoozing as rules
-from portal.rules.sla import CLOCK_LABELS
 from portal.views.console import words
 from portal.views.console.words import Reader
 
@@ -25,7 +26,10 @@ def choices_for(ticket: Ticket, reader: Reader) -> list[Choice]:
     """The usual moments for this ticket, by the reader's own clock."""
     return [
         Choice(
-            preset.label, reader.moment(preset.at), written(preset.at), _runs_out(ticket, preset.at, reader)
+            gettext(preset.label),
+            reader.moment(preset.at),
+            written(preset.at),
+            _runs_out(ticket, preset.at, reader),
         )
         for preset in rules.presets(reader.at, reader.zone)
     ]
@@ -35,31 +39,47 @@ def snoozed_line(ticket: Ticket, reader: Reader) -> str:
     """Snoozed until Tue 09:00 by Ann; "" for one that is not."""
     if ticket.snoozed_until is None:
         return ""
-    who = reader.name(ticket.snoozed_by).replace("You", "you")
-    return f"Snoozed until {reader.moment(ticket.snoozed_until)} by {who}"
+    is_own = ticket.snoozed_by is not None and ticket.snoozed_by.id == reader.user_id
+    who = pgettext("by", "you") if is_own else reader.name(ticket.snoozed_by)
+    return gettext("Snoozed until %(moment)s by %(who)s", moment=reader.moment(ticket.snoozed_until), who=who)
 
 
 def snoozed_says(ticket: Ticket, reader: Reader) -> str:
     """What has been done, and what is due before it is undone by itself."""
     assert ticket.snoozed_until is not None, "it has just been snoozed"
-    says = f"Snoozed until {reader.moment(ticket.snoozed_until)}, or until the customer writes."
+    says = gettext(
+        "Snoozed until %(moment)s, or until the customer writes.", moment=reader.moment(ticket.snoozed_until)
+    )
     if _runs_out(ticket, ticket.snoozed_until, reader):
         assert ticket.next_due_at is not None, "what runs out has a time"
-        label = CLOCK_LABELS[ticket.next_due_kind or ""]
-        says += f" {label} is due {reader.moment(ticket.next_due_at)}, before that."
+        label = words.clock(ticket.next_due_kind or "")
+        says += " " + gettext(
+            "%(clock)s is due %(moment)s, before that.",
+            clock=label,
+            moment=reader.moment(ticket.next_due_at),
+        )
     return says
 
 
 def due_sentence(ticket: Ticket, reader: Reader) -> str:
     """What the clocks do meanwhile: First response is due in 2 h."""
     if ticket.next_due_at is None or ticket.next_due_kind is None:
-        return "No clock runs at present." if not ticket.is_paused else "The clocks wait for the customer."
+        if ticket.is_paused:
+            return gettext("The clocks wait for the customer.")
+        return gettext("No clock runs at present.")
     seconds = (ticket.next_due_at - reader.at).total_seconds()
-    label = CLOCK_LABELS[ticket.next_due_kind]
+    label = words.within(words.clock(ticket.next_due_kind))
     if seconds < 0:
-        return f"Clocks keep running: {label.lower()} is {words.span(seconds)} late."
+        return gettext(
+            "Clocks keep running: %(clock)s is %(span)s late.", clock=label, span=words.span(seconds)
+        )
     when = reader.moment(ticket.next_due_at)
-    return f"Clocks keep running: {label.lower()} is due in {words.span(seconds)} ({when})."
+    return gettext(
+        "Clocks keep running: %(clock)s is due in %(span)s (%(moment)s).",
+        clock=label,
+        span=words.span(seconds),
+        moment=when,
+    )
 
 
 def moment_in(text: str) -> datetime:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import jsonify, render_template, request, url_for
+from flask_babel import gettext
 from markupsafe import Markup
 from werkzeug.datastructures import MultiDict
 
@@ -13,7 +14,7 @@ from portal.channels.email.html import sanitise_reply
 from portal.errors import NotFound, UserFault
 from portal.errors_pages import wants_partial
 from portal.extensions import db
-from portal.language import says
+from portal.language import lazy_gettext, says
 from portal.models import Branch, Ticket
 from portal.models.branch import PRIORITIES
 from portal.rules import bulk as rules
@@ -42,14 +43,14 @@ class Kind:
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("assign", "Assign", "user-check", "Assign"),
-        Kind("status", "Status", "check", "Change the status"),
-        Kind("priority", "Priority", "flag", "Change the priority"),
-        Kind("tags", "Tags", "tag", "Change the tags"),
-        Kind("reply", "Reply", "reply", "Answer with a template"),
-        Kind("escalate", "Escalate", "arrow-up", "Escalate"),
-        Kind("merge", "Merge", "merge", "Merge into one"),
-        Kind("move", "Branch", "building-2", "Move to a branch"),
+        Kind("assign", lazy_gettext("Assign"), "user-check", lazy_gettext("Assign")),
+        Kind("status", lazy_gettext("Status"), "check", lazy_gettext("Change the status")),
+        Kind("priority", lazy_gettext("Priority"), "flag", lazy_gettext("Change the priority")),
+        Kind("tags", lazy_gettext("Tags"), "tag", lazy_gettext("Change the tags")),
+        Kind("reply", lazy_gettext("Reply"), "reply", lazy_gettext("Answer with a template")),
+        Kind("escalate", lazy_gettext("Escalate"), "arrow-up", lazy_gettext("Escalate")),
+        Kind("merge", lazy_gettext("Merge"), "merge", lazy_gettext("Merge into one")),
+        Kind("move", lazy_gettext("Branch"), "building-2", lazy_gettext("Move to a branch")),
     )
 }
 
@@ -106,7 +107,7 @@ def bulk_undo() -> Any:
 def _answer(done: bulk.Done, says: str) -> Any:
     if wants_partial():
         action = {
-            "label": "Undo",
+            "label": gettext("Undo"),
             "post": url_for("console.bulk_undo"),
             "fields": {"undo": done.undo},
             "seconds": TOAST_SECONDS,
@@ -196,7 +197,7 @@ def _targets(numbers: Sequence[int]) -> Choices:
 
 _CHOICES: dict[str, Callable[[Sequence[int]], Choices]] = {
     "assign": _assignees,
-    "status": lambda _: list(lifecycle.LABELS.items()),
+    "status": lambda _: [(name, words.status(name)) for name in lifecycle.LABELS],
     "priority": lambda _: [(name, words.PRIORITIES[name]) for name in reversed(PRIORITIES)],
     "reply": lambda _: [(each.id, each.name) for each in templates.usable_templates(person())],
     "merge": _targets,

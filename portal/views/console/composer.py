@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from flask import current_app, flash, jsonify, redirect, render_template, request, url_for
+from flask_babel import gettext
 from flask_ckeditor import upload_fail, upload_success
 from werkzeug.wrappers import Response
 
@@ -74,7 +75,7 @@ def note(number: int) -> Any:
     except UserFault as fault:
         return _refused(number, fault, draft)
     if wants_partial():
-        return jsonify(says="The note is kept. Only colleagues see it.")
+        return jsonify(says=gettext("The note is kept. Only colleagues see it."))
     return redirect(url_for("console.ticket", number=number, compose="note"), 303)
 
 
@@ -183,8 +184,8 @@ def cancel_sending(message_id: int) -> Any:
     if wants_partial():
         kept = drafts.drafts_of(person(), found).get("reply")
         words_ = {"html": kept.html, "revision": kept.revision} if kept is not None else {}
-        return jsonify(says="Not sent. Your text is back in the reply.", **words_)
-    flash("The reply was taken back and not sent. Your text is back in the reply.", "success")
+        return jsonify(says=gettext("Not sent. Your text is back in the reply."), **words_)
+    flash(gettext("The reply was taken back and not sent. Your text is back in the reply."), "success")
     return redirect(url_for("console.ticket", number=found.number), 303)
 
 
@@ -202,7 +203,7 @@ def all_templates(number: int) -> str:
     """Every template that may be used here, by name."""
     found = access.access_ticket_by_number(person(), number)
     usable = templates.usable_templates(person(), found)
-    return piece("console/_templates.html", "Templates", ticket=found, templates=usable)
+    return piece("console/_templates.html", gettext("Templates"), ticket=found, templates=usable)
 
 
 @blueprint.get(f"/tickets/<{ID}:number>/templates/<{SMALL_ID}:template_id>")
@@ -380,9 +381,13 @@ def _snoozed(found: Ticket, until: datetime) -> str:
 def _sent(number: int, message: Message, more: str) -> Any:
     names = ", ".join(one["address"] for one in message.to)
     is_later = message.delivery_state == "scheduled" and message.send_at is not None
-    says = f"Sent to {names}."
+    says = gettext("Sent to %(names)s.", names=names)
     if is_later and message.send_at is not None:
-        says = f"Will be sent to {names}: {words.reader().moment(message.send_at)}."
+        says = gettext(
+            "Will be sent to %(names)s: %(moment)s.",
+            names=names,
+            moment=words.reader().moment(message.send_at),
+        )
     else:
         says = " ".join(filter(None, (says, more, effects_line(message.ticket))))
     if wants_partial():

@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import flash, jsonify, redirect, render_template, request, url_for
+from flask_babel import gettext
 
 from portal import access
 from portal.errors import UserFault
@@ -24,7 +25,7 @@ def customer(number: int) -> str:
     found = customers.found_by(person(), text, ticket.customer)
     if wants_partial() and "q" in request.args:
         return render_template("console/_customers.html", customers=found, text=text)
-    return piece("console/_customer.html", "Customer", ticket=ticket, customers=found, text=text)
+    return piece("console/_customer.html", gettext("Customer"), ticket=ticket, customers=found, text=text)
 
 
 @blueprint.post(f"/tickets/<{ID}:number>/customer")
@@ -33,7 +34,7 @@ def edit_customer(number: int) -> Any:
     customers.edit(
         ticket.customer, person(), name=request.form.get("name", ""), notes=request.form.get("notes", "")
     )
-    return _done(number, "The customer is changed.")
+    return _done(number, gettext("The customer is changed."))
 
 
 @blueprint.post(f"/tickets/<{ID}:number>/customer/change")
@@ -41,7 +42,7 @@ def change_customer(number: int) -> Any:
     ticket = access.access_ticket_by_number(person(), number, for_change=True)
     chosen = _chosen()
     customers.change_customer(ticket, chosen, person())
-    return _done(number, f"This ticket is {chosen}'s now.")
+    return _done(number, gettext("This ticket is %(chosen)s's now.", chosen=chosen))
 
 
 @blueprint.post(f"/tickets/<{ID}:number>/customer/merge")
@@ -50,7 +51,10 @@ def merge_customers(number: int) -> Any:
     chosen = _chosen()
     name = str(chosen)
     customers.merge(chosen, ticket.customer, person())
-    return _done(number, f"{name} and {ticket.customer} are one customer now.")
+    return _done(
+        number,
+        gettext("%(name)s and %(customer)s are one customer now.", name=name, customer=ticket.customer),
+    )
 
 
 def _chosen() -> Customer:

@@ -7,24 +7,30 @@ from datetime import timedelta
 from portal import storage
 from portal.channels.email.invitations import CONTENT_TYPES, LARGEST_BYTES, Invitation, read_invitations
 from portal.errors import NotFound
+from portal.language import lazy_gettext
 from portal.models import Attachment
 from portal.views.console.words import Reader
 
 _KINDS = {
-    "request": "Invitation",
-    "cancelled": "Cancelled event",
-    "answer": "Answer to an invitation",
-    "event": "Event",
+    "request": lazy_gettext("Invitation"),
+    "cancelled": lazy_gettext("Cancelled event"),
+    "answer": lazy_gettext("Answer to an invitation"),
+    "event": lazy_gettext("Event"),
 }
 # By content type, the sentence that the reader of such a mail needs.
 _SEALS = {
-    "application/pgp-encrypted": "Encrypted with PGP: download the file and open it with the key it was written for.",
-    "application/pkcs7-signature": "Signed with S/MIME; the signature was not checked.",
-    "application/x-pkcs7-signature": "Signed with S/MIME; the signature was not checked.",
-    "application/pgp-signature": "Signed with PGP; the signature was not checked.",
+    "application/pgp-encrypted": lazy_gettext(
+        "Encrypted with PGP: download the file and open it with the key it was written for."
+    ),
+    "application/pkcs7-signature": lazy_gettext("Signed with S/MIME; the signature was not checked."),
+    "application/x-pkcs7-signature": lazy_gettext("Signed with S/MIME; the signature was not checked."),
+    "application/pgp-signature": lazy_gettext("Signed with PGP; the signature was not checked."),
     "application/pkcs7-mime": (
-        "Sealed with S/MIME (encrypted, or signed as a whole): download the file and open it in a mail program that "
-        "has the key."
+        lazy_gettext(
+            "Sealed with S/MIME (encrypted, or signed as a whole): download the file and open it in a mail "
+            "program that "
+            "has the key."
+        )
     ),
 }
 _SEALS["application/x-pkcs7-mime"] = _SEALS["application/pkcs7-mime"]

@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import url_for
+from flask_babel import gettext, ngettext, pgettext
 
-from portal.rules import lifecycle
-from portal.rules.sla import CLOCK_LABELS
+from portal.language import SOURCE, spoken
 from portal.views.console import words
 from portal.views.console.reading import Fact
 from portal.views.console.words import Reader
+from portal.wording import N_
 
 # What one person does in one go stands on one line.
 TOGETHER = timedelta(minutes=2)
@@ -101,8 +102,10 @@ def _belongs_to(before: Line, line: Line) -> bool:
 
 def _joined(before: Line, line: Line) -> Line:
     """Picked up by you, now waiting on customer."""
-    sentence = line.sentence.removesuffix(f" by {line.who}")
-    return replace(before, sentence=f"{before.sentence}, {sentence[0].lower()}{sentence[1:]}", fact=line.fact)
+    sentence = line.sentence.removesuffix(gettext(" by %(who)s", who=line.who))
+    if spoken() == SOURCE:
+        sentence = f"{sentence[0].lower()}{sentence[1:]}"
+    return replace(before, sentence=f"{before.sentence}, {sentence}", fact=line.fact)
 
 
 def _told(fact: Fact, reader: Reader) -> str:
@@ -112,140 +115,194 @@ def _told(fact: Fact, reader: Reader) -> str:
 
 def _who(fact: Fact, reader: Reader) -> str:
     if fact.actor_id == reader.user_id and fact.actor_id is not None:
-        return "you"
+        return pgettext("by", "you")
     if fact.actor_name:
         return fact.actor_name
-    return "the customer" if fact.actor_kind == "customer" else "Portal"
+    return pgettext("by", "the customer") if fact.actor_kind == "customer" else "Portal"
 
 
 def _status(fact: Fact, reader: Reader) -> str:
-    name = lifecycle.label(str(fact.data.get("to", "")))
+    name = words.status(str(fact.data.get("to", "")))
+    within, who = words.within(name), _who(fact, reader)
     if fact.data.get("rule") == "message_moved_here":
-        return f"Now {name.lower()}, because of the message"
+        return gettext("Now %(status)s, because of the message", status=within)
     if fact.data.get("rule") == "taken_back":
-        return f"Back to {name}, taken back by {_who(fact, reader)}"
+        return gettext("Back to %(status)s, taken back by %(who)s", status=name, who=who)
     if fact.data.get("rule") == "answered":
-        return f"Now {name.lower()}"
+        return gettext("Now %(status)s", status=within)
     if fact.actor_kind == "customer":
-        return f"Now {name.lower()}, because the customer wrote"
-    return f"Set to {name} by {_who(fact, reader)}"
+        return gettext("Now %(status)s, because the customer wrote", status=within)
+    return gettext("Set to %(status)s by %(who)s", status=name, who=who)
 
 
 def _assigned(fact: Fact, reader: Reader) -> str:
     who, to = _who(fact, reader), fact.data.get("to")
     if to is None:
-        return f"Given back to the queue by {who}"
-    name = "you" if to == reader.user_id else str(fact.data.get("name") or "a colleague")
-    return f"Assigned to {name} by {who}"
+        return gettext("Given back to the queue by %(who)s", who=who)
+    name = pgettext("to", "you") if to == reader.user_id else fact.data.get("name") or gettext("a colleague")
+    return gettext("Assigned to %(name)s by %(who)s", name=name, who=who)
 
 
 def _customer_changed(fact: Fact, reader: Reader) -> str:
-    return f"Given to {fact.data.get('to_name') or 'another customer'} by {_who(fact, reader)}"
+    name = fact.data.get("to_name") or gettext("another customer")
+    return gettext("Given to %(name)s by %(who)s", name=name, who=_who(fact, reader))
 
 
-def _changed(noun: str, names: dict[str, str]) -> Callable[[Fact, Reader], str]:
+def _changed(sentence_of: str, names: dict[str, str]) -> Callable[[Fact, Reader], str]:
     def sentence(fact: Fact, reader: Reader) -> str:
         value = str(fact.data.get("to", ""))
-        return f"{noun} set to {names.get(value, value)} by {_who(fact, reader)}"
+        return gettext(sentence_of, value=names.get(value, value), who=_who(fact, reader))
 
     return sentence
 
 
 def _tags(fact: Fact, reader: Reader) -> str:
     before, after = set(fact.data.get("from", ())), set(fact.data.get("to", ()))
-    parts = []
-    if after - before:
-        parts.append("tagged " + ", ".join(sorted(after - before)))
-    if before - after:
-        parts.append("tag removed: " + ", ".join(sorted(before - after)))
-    said = "; ".join(parts) or "tags changed"
-    return f"{said[0].upper()}{said[1:]} by {_who(fact, reader)}"
+    added, removed = ", ".join(sorted(after - before)), ", ".join(sorted(before - after))
+    who = _who(fact, reader)
+    if added and removed:
+        return gettext(
+            "Tagged %(added)s; tag removed: %(removed)s by %(who)s", added=added, removed=removed, who=who
+        )
+    if added:
+        return gettext("Tagged %(added)s by %(who)s", added=added, who=who)
+    if removed:
+        return gettext("Tag removed: %(removed)s by %(who)s", removed=removed, who=who)
+    return gettext("Tags changed by %(who)s", who=who)
 
 
 def _field(fact: Fact, reader: Reader) -> str:
     name, before, after = (str(fact.data.get(part) or "") for part in ("name", "from_name", "to_name"))
     if not after:
-        return f"{name} emptied (was {before}) by {_who(fact, reader)}"
-    return f"{name} set to {after}" + (f" (was {before})" if before else "") + f" by {_who(fact, reader)}"
+        return gettext(
+            "%(field)s emptied (was %(before)s) by %(who)s", field=name, before=before, who=_who(fact, reader)
+        )
+    if not before:
+        return gettext(
+            "%(field)s set to %(after)s by %(who)s", field=name, after=after, who=_who(fact, reader)
+        )
+    return gettext(
+        "%(field)s set to %(after)s (was %(before)s) by %(who)s",
+        field=name,
+        after=after,
+        before=before,
+        who=_who(fact, reader),
+    )
 
 
 def _moved(fact: Fact, reader: Reader) -> str:
-    return f"Moved from {fact.data.get('from_name')} to {fact.data.get('to_name')} by {_who(fact, reader)}"
+    return gettext(
+        "Moved from %(before)s to %(after)s by %(who)s",
+        before=fact.data.get("from_name"),
+        after=fact.data.get("to_name"),
+        who=_who(fact, reader),
+    )
 
 
 def _moved_away(fact: Fact, reader: Reader) -> str:
     """Message moved to #10482 by you; 3 messages split off as #10482 by Ann."""
     if fact.data["how"] == "unmerged":
-        return f"#{fact.data['number']} is a ticket of its own again, taken back by {_who(fact, reader)}"
-    way = "split off as" if fact.data["how"] == "split_off" else "moved to"
-    return f"{_messages(fact)} {way} #{fact.data['number']} by {_who(fact, reader)}"
+        return gettext(
+            "#%(number)s is a ticket of its own again, taken back by %(who)s",
+            number=fact.data["number"],
+            who=_who(fact, reader),
+        )
+    amount, told = len(fact.data["messages"]), {"number": fact.data["number"], "who": _who(fact, reader)}
+    if fact.data["how"] == "split_off":
+        return ngettext(
+            "Message split off as #%(number)s by %(who)s",
+            "%(num)s messages split off as #%(number)s by %(who)s",
+            amount,
+            **told,
+        )
+    return ngettext(
+        "Message moved to #%(number)s by %(who)s",
+        "%(num)s messages moved to #%(number)s by %(who)s",
+        amount,
+        **told,
+    )
 
 
 def _moved_here(fact: Fact, reader: Reader) -> str:
     number, who = fact.data["number"], _who(fact, reader)
     if fact.data["how"] == "merged":
-        return f"#{number} merged into this ticket by {who}"
-    way = "split off" if fact.data["how"] == "split_off" else "moved here"
-    return f"{_messages(fact)} {way} from #{number} by {who}"
-
-
-def _messages(fact: Fact) -> str:
+        return gettext("#%(number)s merged into this ticket by %(who)s", number=number, who=who)
     amount = len(fact.data["messages"])
-    return "Message" if amount == 1 else f"{amount} messages"
+    if fact.data["how"] == "split_off":
+        return ngettext(
+            "Message split off from #%(number)s by %(who)s",
+            "%(num)s messages split off from #%(number)s by %(who)s",
+            amount,
+            number=number,
+            who=who,
+        )
+    return ngettext(
+        "Message moved here from #%(number)s by %(who)s",
+        "%(num)s messages moved here from #%(number)s by %(who)s",
+        amount,
+        number=number,
+        who=who,
+    )
 
 
 def _snoozed(fact: Fact, reader: Reader) -> str:
     until = reader.moment(datetime.fromisoformat(fact.data["until"]))
-    return f"Snoozed until {until} by {_who(fact, reader)}"
+    return gettext("Snoozed until %(moment)s by %(who)s", moment=until, who=_who(fact, reader))
 
 
 def _woken(fact: Fact, reader: Reader) -> str:
     """Why it came back; what somebody did to it besides stands before, on the same line."""
     return {
-        "time": "Back: its snooze is over",
-        "customer_wrote": "Back before its time, because the customer wrote",
-        "by_hand": f"Woken by {_who(fact, reader)}",
-    }.get(str(fact.data.get("cause")), f"No longer snoozed by {_who(fact, reader)}")
+        "time": gettext("Back: its snooze is over"),
+        "customer_wrote": gettext("Back before its time, because the customer wrote"),
+        "by_hand": gettext("Woken by %(who)s", who=_who(fact, reader)),
+    }.get(str(fact.data.get("cause")), gettext("No longer snoozed by %(who)s", who=_who(fact, reader)))
 
 
 def _linked(fact: Fact, reader: Reader) -> str:
-    number = f"#{fact.data['number']}"
     told = {
-        "related": f"Linked to {number}",
-        "duplicates": f"Marked as a duplicate of {number}",
-        "duplicated_by": f"{number} marked as a duplicate of this",
-        "causes": f"Marked as the cause of {number}",
-        "caused_by": f"Marked as caused by {number}",
+        "related": N_("Linked to #%(number)s by %(who)s"),
+        "duplicates": N_("Marked as a duplicate of #%(number)s by %(who)s"),
+        "duplicated_by": N_("#%(number)s marked as a duplicate of this by %(who)s"),
+        "causes": N_("Marked as the cause of #%(number)s by %(who)s"),
+        "caused_by": N_("Marked as caused by #%(number)s by %(who)s"),
     }[str(fact.data["relation"])]
-    return f"{told} by {_who(fact, reader)}"
+    return gettext(told, number=fact.data["number"], who=_who(fact, reader))
 
 
 def _escalated(fact: Fact, reader: Reader) -> str:
-    name = fact.data.get("to_name") or f"Tier {fact.data.get('to_level')}"
+    name = fact.data.get("to_name") or gettext("Tier %(level)s", level=fact.data.get("to_level"))
     how = {
-        "sla_warning": "because a clock runs low",
-        "sla_breach": "because a clock ran out",
-        "unacknowledged": "because nobody acknowledged",
+        "sla_warning": N_("Escalated to %(name)s because a clock runs low"),
+        "sla_breach": N_("Escalated to %(name)s because a clock ran out"),
+        "unacknowledged": N_("Escalated to %(name)s because nobody acknowledged"),
     }.get(str(fact.data.get("trigger")))
-    return f"Escalated to {name} {how or 'by ' + _who(fact, reader)}"
+    return gettext(how or N_("Escalated to %(name)s by %(who)s"), name=name, who=_who(fact, reader))
 
 
 def _clock(what: str) -> Callable[[Fact, Reader], str]:
     def sentence(fact: Fact, _reader: Reader) -> str:
-        return f"{CLOCK_LABELS.get(str(fact.data.get('clock')), 'A clock')} {what}"
+        return gettext(what, clock=words.clock(str(fact.data.get("clock"))))
 
     return sentence
 
 
 def _met(fact: Fact, _reader: Reader) -> str:
-    label = CLOCK_LABELS.get(str(fact.data.get("clock")), "A clock")
+    label = words.clock(str(fact.data.get("clock")))
     elapsed = fact.data.get("elapsed_seconds")
-    took = f" after {words.span(elapsed)}" if isinstance(elapsed, int | float) else ""
-    return f"{label} {'met late' if fact.data.get('is_late') else 'met'}{took}"
+    is_late = bool(fact.data.get("is_late"))
+    if not isinstance(elapsed, int | float):
+        return (
+            gettext("%(clock)s met late", clock=label) if is_late else gettext("%(clock)s met", clock=label)
+        )
+    span = words.span(elapsed)
+    if is_late:
+        return gettext("%(clock)s met late after %(span)s", clock=label, span=span)
+    return gettext("%(clock)s met after %(span)s", clock=label, span=span)
 
 
 def _said(sentence: str) -> Callable[[Fact, Reader], str]:
-    return lambda fact, reader: f"{sentence} by {_who(fact, reader)}"
+    return lambda fact, reader: gettext(sentence, who=_who(fact, reader))
 
 
 def _reason(fact: Fact) -> str:
@@ -277,37 +334,43 @@ _OF_TWO_TICKETS = frozenset(
     }
 )
 _SENTENCES: dict[str, Callable[[Fact, Reader], str]] = {
-    "ticket_picked_up": _said("Picked up"),
+    "ticket_picked_up": _said(N_("Picked up by %(who)s")),
     "ticket_assigned": _assigned,
-    "reply_cancelled": _said("A reply was taken back"),
-    "reply_held_back": _said("A reply for later was held back"),
+    "reply_cancelled": _said(N_("A reply was taken back by %(who)s")),
+    "reply_held_back": _said(N_("A reply for later was held back by %(who)s")),
     "customer_changed": _customer_changed,
     "status_changed": _status,
-    "priority_changed": _changed("Priority", words.PRIORITIES),
+    "priority_changed": _changed(N_("Priority set to %(value)s by %(who)s"), words.PRIORITIES),
     "ticket_snoozed": _snoozed,
     "ticket_woken": _woken,
-    "type_changed": _changed("Type", words.TYPES),
-    "severity_changed": _changed("Severity", words.SEVERITIES),
+    "type_changed": _changed(N_("Type set to %(value)s by %(who)s"), words.TYPES),
+    "severity_changed": _changed(N_("Severity set to %(value)s by %(who)s"), words.SEVERITIES),
     "tags_changed": _tags,
     "field_changed": _field,
     "branch_changed": _moved,
     "messages_moved_away": _moved_away,
     "messages_moved_here": _moved_here,
-    "ticket_merged": lambda fact, reader: f"Merged into #{fact.data['number']} by {_who(fact, reader)}",
-    "ticket_unmerged": lambda fact, reader: (
-        f"No longer part of #{fact.data['number']}, taken back by {_who(fact, reader)}"
+    "ticket_merged": lambda fact, reader: gettext(
+        "Merged into #%(number)s by %(who)s", number=fact.data["number"], who=_who(fact, reader)
+    ),
+    "ticket_unmerged": lambda fact, reader: gettext(
+        "No longer part of #%(number)s, taken back by %(who)s",
+        number=fact.data["number"],
+        who=_who(fact, reader),
     ),
     "ticket_linked": _linked,
-    "ticket_unlinked": lambda fact, reader: f"Link to #{fact.data['number']} removed by {_who(fact, reader)}",
+    "ticket_unlinked": lambda fact, reader: gettext(
+        "Link to #%(number)s removed by %(who)s", number=fact.data["number"], who=_who(fact, reader)
+    ),
     "ticket_escalated": _escalated,
-    "escalation_acknowledged": _said("Escalation acknowledged"),
-    "escalation_handed_back": _said("Handed back to the tier below"),
-    "sla_warned": _clock("runs low"),
-    "sla_breached": _clock("is late"),
-    "acknowledgement_sent": lambda _fact, _reader: "Acknowledged automatically",
-    "delivery_retried": _said("An undelivered mail was sent again"),
-    "delivery_failed": lambda _fact, _reader: "A reply could not be delivered",
-    "delivery_bounced": lambda _fact, _reader: "A reply came back undelivered",
+    "escalation_acknowledged": _said(N_("Escalation acknowledged by %(who)s")),
+    "escalation_handed_back": _said(N_("Handed back to the tier below by %(who)s")),
+    "sla_warned": _clock(N_("%(clock)s runs low")),
+    "sla_breached": _clock(N_("%(clock)s is late")),
+    "acknowledgement_sent": lambda _fact, _reader: gettext("Acknowledged automatically"),
+    "delivery_retried": _said(N_("An undelivered mail was sent again by %(who)s")),
+    "delivery_failed": lambda _fact, _reader: gettext("A reply could not be delivered"),
+    "delivery_bounced": lambda _fact, _reader: gettext("A reply came back undelivered"),
 }
 
 
@@ -315,18 +378,22 @@ def _plainly(fact: Fact, reader: Reader) -> str:
     """The facts that only the history tells."""
     who = _who(fact, reader)
     more: dict[str, Any] = {
-        "ticket_opened": f"Opened by {who}",
-        "message_received": "A message came in",
-        "ticket_viewed": f"Looked at by {who}" + (" for the first time" if fact.data.get("is_first") else ""),
-        "reply_sent": f"Answered by {who}",
-        "acknowledgement_withheld": "No automatic acknowledgement",
-        "ticket_followed": f"Followed by {who}",
-        "ticket_unfollowed": f"Not followed by {who} any more",
-        "note_added": f"Note written by {who}",
-        "template_offered": f"Templates suggested to {who}",
-        "template_inserted": f"Template “{fact.data.get('name')}” inserted by {who}",
-        "template_sent": f"Template “{fact.data.get('name')}” sent by {who}",
-        "sla_started": _clock("started")(fact, reader),
+        "ticket_opened": gettext("Opened by %(who)s", who=who),
+        "message_received": gettext("A message came in"),
+        "ticket_viewed": gettext("Looked at by %(who)s for the first time", who=who)
+        if fact.data.get("is_first")
+        else gettext("Looked at by %(who)s", who=who),
+        "reply_sent": gettext("Answered by %(who)s", who=who),
+        "acknowledgement_withheld": gettext("No automatic acknowledgement"),
+        "ticket_followed": gettext("Followed by %(who)s", who=who),
+        "ticket_unfollowed": gettext("Not followed by %(who)s any more", who=who),
+        "note_added": gettext("Note written by %(who)s", who=who),
+        "template_offered": gettext("Templates suggested to %(who)s", who=who),
+        "template_inserted": gettext(
+            "Template “%(name)s” inserted by %(who)s", name=fact.data.get("name"), who=who
+        ),
+        "template_sent": gettext("Template “%(name)s” sent by %(who)s", name=fact.data.get("name"), who=who),
+        "sla_started": _clock(N_("%(clock)s started"))(fact, reader),
         "sla_met": _met(fact, reader),
     }
     return str(more.get(fact.kind) or fact.kind.replace("_", " ").capitalize())

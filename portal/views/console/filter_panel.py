@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import render_template, request, url_for
+from flask_babel import gettext
 
 from portal import access
 from portal.errors_pages import wants_partial
 from portal.extensions import db
+from portal.language import lazy_gettext
 from portal.models import Branch, ReplyTemplate
 from portal.models.branch import PRIORITIES
 from portal.models.customer import CHANNEL_KINDS
@@ -24,7 +26,11 @@ from portal.views.console.paging import ORDERS
 MOST_TEMPLATES = 500
 OF_FINISHED = ("newest", "oldest", "activity")
 # Spans of days: the name of the two arguments without _from and _to, and how the span is called.
-SPANS = {"opened": "Opened", "activity": "Last activity", "answered": "First answered"}
+SPANS = {
+    "opened": lazy_gettext("Opened"),
+    "activity": lazy_gettext("Last activity"),
+    "answered": lazy_gettext("First answered"),
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class Pick:
 
     @property
     def said(self) -> str:
-        return ", ".join(option.label for option in self.options if option.is_chosen) or "Any"
+        return ", ".join(option.label for option in self.options if option.is_chosen) or gettext("Any")
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,7 @@ def filter_form() -> str:
 def said_of(wanted: TicketFilter) -> dict[str, Any]:
     """What the queue's page says of its filter, in three statements at most."""
     return {
+        "order_says": words.within(str(wanted.order.label)),
         "narrowings": list(_narrowings(wanted)),
         "clear_url": _clear_url(wanted),
         "shareable": _led_branches(),
@@ -115,8 +122,8 @@ def _narrowings(wanted: TicketFilter) -> Iterator[Narrowing]:
     for name, label in SPANS.items():
         first, last = getattr(wanted, f"{name}_from"), getattr(wanted, f"{name}_to")
         if first or last:
-            said = [f"from {first}"] if first else []
-            said += [f"until {last}"] if last else []
+            said = [gettext("from %(day)s", day=first)] if first else []
+            said += [gettext("until %(day)s", day=last)] if last else []
             yield without(f"{label} {' '.join(said)}", f"{name}_from", f"{name}_to")
     known = {field.key: field for field in fields.visible_definitions(person())} if wanted.fields else {}
     for condition in wanted.fields:
@@ -130,42 +137,45 @@ def _said(wanted: TicketFilter, names: dict[tuple[str, str], str]) -> Iterator[t
     """The parts of the filter that are no spans and no fields, in words."""
 
     def named(part: str, ids: Iterable[object], other: str) -> str:
-        return " or ".join(names.get((part, str(one))) or other for one in ids)
+        return words.either(names.get((part, str(one))) or other for one in ids)
 
-    people = {"me": "me", "none": "nobody"}
-    assigned = " or ".join(
-        people.get(one) or names.get(("assignee", one)) or "someone else" for one in wanted.assignee
+    people = {"me": gettext("me"), "none": gettext("nobody")}
+    assigned = words.either(
+        people.get(one) or names.get(("assignee", one)) or gettext("someone else") for one in wanted.assignee
     )
-    tags = [*wanted.tag, *(names.get(("tag_id", str(one)), "that is gone") for one in wanted.tag_id)]
+    tags = [*wanted.tag, *(names.get(("tag_id", str(one)), gettext("that is gone")) for one in wanted.tag_id)]
     customer = names.get(("customer", wanted.customer), "") if wanted.customer.isdigit() else wanted.customer
     yield "text", wanted.text and f"“{wanted.text}”"
-    yield "status", " or ".join(lifecycle.label(status) for status in wanted.status)
-    yield "branch", named("branch", wanted.branch, "Branch")
-    yield "tier", f"Tier {wanted.tier}" if wanted.tier else ""
-    yield "assignee", f"Assigned to {assigned}" if assigned else ""
-    yield "priority", " or ".join(words.PRIORITIES[priority] for priority in wanted.priority)
-    yield "type", " or ".join(words.TYPES[kind] for kind in wanted.type)
+    yield "status", words.either(words.status(status) for status in wanted.status)
+    yield "branch", named("branch", wanted.branch, gettext("Branch"))
+    yield "tier", gettext("Tier %(level)s", level=wanted.tier) if wanted.tier else ""
+    yield "assignee", gettext("Assigned to %(names)s", names=assigned) if assigned else ""
+    yield "priority", words.either(words.PRIORITIES[priority] for priority in wanted.priority)
+    yield "type", words.either(words.TYPES[kind] for kind in wanted.type)
     yield "severity", _severities(wanted)
-    yield "channel", " or ".join(words.CHANNELS[kind] for kind in wanted.channel)
+    yield "channel", words.either(words.CHANNELS[kind] for kind in wanted.channel)
     for name in ("tag", "tag_id"):
         said = tags[: len(wanted.tag)] if name == "tag" else tags[len(wanted.tag) :]
-        yield name, f"Tag {' or '.join(said)}" if said else ""
-    yield "customer", f"Customer {customer or 'without a name'}" if wanted.customer else ""
-    templates = named("template", wanted.template, "one that is retired")
-    yield "template", f"Template {templates}" if templates else ""
-    yield "sla", words.SLA_STATES[wanted.sla] if wanted.sla else ""
+        yield name, gettext("Tag %(names)s", names=words.either(said)) if said else ""
+    yield (
+        "customer",
+        gettext("Customer %(name)s", name=customer or gettext("without a name")) if wanted.customer else "",
+    )
+    templates = named("template", wanted.template, gettext("one that is retired"))
+    yield "template", gettext("Template %(names)s", names=templates) if templates else ""
+    yield "sla", str(words.SLA_STATES[wanted.sla]) if wanted.sla else ""
 
 
 def _severities(wanted: TicketFilter) -> str:
-    said = " or ".join(words.SEVERITIES[name].lower() for name in wanted.severity)
-    return f"Severity {said}" if said else ""
+    said = words.either(words.within(str(words.SEVERITIES[name])) for name in wanted.severity)
+    return gettext("Severity %(names)s", names=said) if said else ""
 
 
 def _form_of(wanted: TicketFilter) -> dict[str, Any]:
     names = lists.names_in(wanted, person())
     tags = [*wanted.tag, *(names[part] for part in names if part[0] == "tag_id")]
     asked = {condition.key: condition for condition in wanted.fields}
-    people = {"me": "Me", "none": "Nobody"}
+    people = {"me": gettext("Me"), "none": gettext("Nobody")}
     people |= {str(each.id): str(each) for each in lists.colleagues_of(person()) if each.id != person().id}
     branches = {str(branch.id): branch.name for branch in lists.branches_of(person())}
     shown = [
@@ -175,16 +185,31 @@ def _form_of(wanted: TicketFilter) -> dict[str, Any]:
     ]
     return {
         "picks": [
-            _pick("status", "Status", lifecycle.LABELS, wanted.status),
-            _pick("priority", "Priority", _words(words.PRIORITIES, reversed(PRIORITIES)), wanted.priority),
-            _pick("branch", "Branch", branches, wanted.branch),
-            _pick("assignee", "Assigned to", people, wanted.assignee),
+            _pick(
+                "status",
+                gettext("Status"),
+                {name: words.status(name) for name in lifecycle.LABELS},
+                wanted.status,
+            ),
+            _pick(
+                "priority",
+                gettext("Priority"),
+                _words(words.PRIORITIES, reversed(PRIORITIES)),
+                wanted.priority,
+            ),
+            _pick("branch", gettext("Branch"), branches, wanted.branch),
+            _pick("assignee", gettext("Assigned to"), people, wanted.assignee),
         ],
         "more_picks": [
-            _pick("type", "Type", _words(words.TYPES, TICKET_TYPES), wanted.type),
-            _pick("severity", "Severity", _words(words.SEVERITIES, reversed(SEVERITIES)), wanted.severity),
-            _pick("channel", "Channel", _words(words.CHANNELS, CHANNEL_KINDS), wanted.channel),
-            _pick("template", "Template used", _templates(), wanted.template),
+            _pick("type", gettext("Type"), _words(words.TYPES, TICKET_TYPES), wanted.type),
+            _pick(
+                "severity",
+                gettext("Severity"),
+                _words(words.SEVERITIES, reversed(SEVERITIES)),
+                wanted.severity,
+            ),
+            _pick("channel", gettext("Channel"), _words(words.CHANNELS, CHANNEL_KINDS), wanted.channel),
+            _pick("template", gettext("Template used"), _templates(), wanted.template),
         ],
         "sla_states": {name: words.SLA_STATES[name] for name in SLA_STATES},
         "spans": SPANS,
@@ -226,7 +251,7 @@ def _field_part(field: field_rules.Field, asked: field_rules.Condition | None) -
 
 def _pick(name: str, label: str, labels: dict[str, str], chosen: Iterable[object]) -> Pick:
     asked = {str(one) for one in chosen}
-    return Pick(name, label, tuple(Option(key, said, key in asked) for key, said in labels.items()))
+    return Pick(name, label, tuple(Option(key, str(said), key in asked) for key, said in labels.items()))
 
 
 def _words(labels: dict[str, str], names: Iterable[str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from sqlalchemy import Select
 
 from portal import access
 from portal.errors import NotFound, UserFault
+from portal.language import lazy_gettext
 from portal.models import User
 from portal.models.branch import PRIORITIES
 from portal.models.customer import CHANNEL_KINDS
@@ -53,47 +54,79 @@ class View:
 VIEWS: dict[str, View] = {
     view.name: view
     for view in (
-        View("mine", "Mine", "user", empty="You have no open tickets. Pick up the next one with N."),
-        View("unassigned", "Unassigned", "inbox", empty="Every open ticket has someone. Well done."),
-        View("branch", "My branch", "building-2", empty="No open tickets in your branches."),
-        View("at_risk", "At risk", "alarm-clock", empty="Nothing falls due within the hour."),
-        View("breached", "Breached", "triangle-alert", empty="Nothing is late."),
-        View("escalated", "Escalated to me", "arrow-up", empty="Nothing has been escalated to your tier."),
+        View(
+            "mine",
+            lazy_gettext("Mine"),
+            "user",
+            empty=lazy_gettext("You have no open tickets. Pick up the next one with N."),
+        ),
+        View(
+            "unassigned",
+            lazy_gettext("Unassigned"),
+            "inbox",
+            empty=lazy_gettext("Every open ticket has someone. Well done."),
+        ),
+        View(
+            "branch",
+            lazy_gettext("My branch"),
+            "building-2",
+            empty=lazy_gettext("No open tickets in your branches."),
+        ),
+        View(
+            "at_risk",
+            lazy_gettext("At risk"),
+            "alarm-clock",
+            empty=lazy_gettext("Nothing falls due within the hour."),
+        ),
+        View("breached", lazy_gettext("Breached"), "triangle-alert", empty=lazy_gettext("Nothing is late.")),
+        View(
+            "escalated",
+            lazy_gettext("Escalated to me"),
+            "arrow-up",
+            empty=lazy_gettext("Nothing has been escalated to your tier."),
+        ),
         View(
             "following",
-            "Following",
+            lazy_gettext("Following"),
             "eye",
             sort="activity",
-            empty="You follow no open ticket. F follows the one that is open.",
+            empty=lazy_gettext("You follow no open ticket. F follows the one that is open."),
         ),
         View(
             "waiting",
-            "Waiting on customer",
+            lazy_gettext("Waiting on customer"),
             "pause",
             sort="activity",
-            empty="No ticket waits for its customer's answer.",
+            empty=lazy_gettext("No ticket waits for its customer's answer."),
         ),
         View(
             "snoozed",
-            "Snoozed",
+            lazy_gettext("Snoozed"),
             "moon",
             sort="back",
-            empty="Nothing is put aside. Z snoozes the open ticket.",
+            empty=lazy_gettext("Nothing is put aside. Z snoozes the open ticket."),
         ),
-        View("open", "All open", "list", empty="No open tickets within your reach."),
+        View(
+            "open", lazy_gettext("All open"), "list", empty=lazy_gettext("No open tickets within your reach.")
+        ),
         View(
             "closed",
-            "Recently closed",
+            lazy_gettext("Recently closed"),
             "check",
             sort="activity",
             has_count=False,
-            empty="Nothing was closed lately.",
+            empty=lazy_gettext("Nothing was closed lately."),
         ),
     )
 }
 # Every ticket, whatever its status: for searches, exports and links from figures.
 EVERYTHING = View(
-    "all", "All tickets", "search", sort="activity", has_count=False, empty="No ticket matches."
+    "all",
+    lazy_gettext("All tickets"),
+    "search",
+    sort="activity",
+    has_count=False,
+    empty=lazy_gettext("No ticket matches."),
 )
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import render_template, request, url_for
+from flask_babel import gettext
 
 from portal import access
 from portal.errors import UserFault
@@ -31,7 +32,9 @@ def choose_link(number: int) -> str:
     }
     if wants_partial() and "q" in request.args:
         return render_template("console/_candidates.html", **context)
-    return piece("console/_link.html", f"Link #{number} to another ticket", **context)
+    return piece(
+        "console/_link.html", gettext("Link #%(number)s to another ticket", number=number), **context
+    )
 
 
 @blueprint.post(f"/tickets/<{ID}:number>/link")
@@ -39,11 +42,11 @@ def link(number: int) -> Any:
     ticket, other = _ticket(number), chosen_ticket("Choose the ticket to link to.")
     linking.link(ticket, other, request.form.get("relation", ""), person())
     back = {
-        "label": "Undo",
+        "label": gettext("Undo"),
         "post": url_for("console.unlink", number=number),
         "fields": {"number": other.number},
     }
-    return done(number, f"Linked to #{other.number}.", action=back)
+    return done(number, gettext("Linked to #%(number)s.", number=other.number), action=back)
 
 
 @blueprint.post(f"/tickets/<{ID}:number>/unlink")
@@ -56,8 +59,8 @@ def unlink(number: int) -> Any:
             number=other.number,
         )
     fields = {"number": other.number, "relation": relation}
-    back = {"label": "Undo", "post": url_for("console.link", number=number), "fields": fields}
-    return done(number, f"The link to #{other.number} is removed.", action=back)
+    back = {"label": gettext("Undo"), "post": url_for("console.link", number=number), "fields": fields}
+    return done(number, gettext("The link to #%(number)s is removed.", number=other.number), action=back)
 
 
 def _ticket(number: int) -> Ticket:

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import flash, jsonify, redirect, render_template, request, url_for
+from flask_babel import gettext
 
 from portal import access
 from portal.errors import UserFault
 from portal.errors_pages import wants_partial
 from portal.models import Ticket
-from portal.rules import lifecycle
 from portal.services import moving
 from portal.views.console import reading, words
 from portal.views.console.answers import done
@@ -51,9 +51,9 @@ def move_message(message_id: int) -> Any:
     from_number = message.ticket.number
     to_ticket = chosen_ticket("Choose the ticket that it belongs to.")
     moving.move_message(message, to_ticket, person())
-    says = f"Moved to #{to_ticket.number}. Later answers to it go there as well."
+    says = gettext("Moved to #%(number)s. Later answers to it go there as well.", number=to_ticket.number)
     back = {
-        "label": "Move back",
+        "label": gettext("Move back"),
         "post": url_for("console.move_message", message_id=message_id),
         "fields": {"number": from_number},
     }
@@ -65,7 +65,7 @@ def ask_split(message_id: int) -> str:
     message = access.access_message(person(), message_id, for_change=True)
     return piece(
         "console/_split.html",
-        "Split off as a new ticket",
+        gettext("Split off as a new ticket"),
         ticket=message.ticket,
         message=message,
         author=words.person(message.from_name, message.from_address),
@@ -78,8 +78,11 @@ def split_off(message_id: int) -> Any:
     message = access.access_message(person(), message_id, for_change=True)
     from_number = message.ticket.number
     made = moving.split_off(message, person(), with_later=request.form.get("later") == "1")
-    opened = {"label": f"Open #{made.number}", "url": url_for("console.ticket", number=made.number)}
-    return done(from_number, f"#{made.number} is made of it.", action=opened)
+    opened = {
+        "label": gettext("Open #%(number)s", number=made.number),
+        "url": url_for("console.ticket", number=made.number),
+    }
+    return done(from_number, gettext("#%(number)s is made of it.", number=made.number), action=opened)
 
 
 @blueprint.get(f"/tickets/<{ID}:number>/merge")
@@ -99,7 +102,12 @@ def merge(number: int) -> Any:
     ticket = access.access_ticket_by_number(person(), number, for_change=True)
     into = chosen_ticket("Choose the ticket that it belongs to.")
     moving.merge([ticket], into, person())
-    flash(f"#{number} is part of this ticket now. Its number and later answers lead here.", "success")
+    flash(
+        gettext(
+            "#%(number)s is part of this ticket now. Its number and later answers lead here.", number=number
+        ),
+        "success",
+    )
     url = url_for("console.ticket", number=into.number)
     return jsonify(url=url) if wants_partial() else redirect(url, 303)
 
@@ -118,7 +126,7 @@ def candidate_of(found: Ticket, ticket: Ticket) -> Candidate:
     """A ticket to choose beside the one at hand."""
     moment = words.reader().moment(found.last_activity_at)
     name = words.person(found.customer.name)
-    parts = (f"#{found.number}", name, lifecycle.label(found.status).lower(), found.branch.name, moment)
+    parts = (f"#{found.number}", name, words.within(words.status(found.status)), found.branch.name, moment)
     return Candidate(
         number=found.number,
         subject=found.subject or "(no subject)",

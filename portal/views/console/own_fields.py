@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import request
+from flask_babel import gettext
 
 from portal import access
 from portal.models import Ticket
@@ -43,7 +44,7 @@ class FieldLine:
 def set_field(number: int, key: str) -> Any:
     found = access.access_ticket_by_number(person(), number, for_change=True)
     tickets.set_field(found, key, request.form.getlist("value"), person())
-    return done(number, "The field is changed.")
+    return done(number, gettext("The field is changed."))
 
 
 def lines_of(fields: Sequence[rules.Field], ticket: Ticket) -> tuple[FieldLine, ...]:

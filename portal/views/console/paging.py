@@ -13,6 +13,7 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import InstrumentedAttribute
 
 from portal.errors import UserFault
+from portal.language import lazy_gettext
 from portal.models import Ticket
 from portal.models.branch import PRIORITIES
 from portal.models.ticket import URGENCY_ORDER
@@ -105,11 +106,11 @@ _URGENCY = Key(URGENCY, lambda ticket: str(len(PRIORITIES) - PRIORITIES.index(ti
 ORDERS: dict[str, Order] = {
     order.name: order
     for order in (
-        Order("due", "Due first", (_DUE, _ID)),
-        Order("newest", "Newest first", (_OPENED, _ID), is_descending=True),
-        Order("oldest", "Oldest first", (_OPENED, _ID)),
-        Order("priority", "Most urgent first", (_URGENCY, _DUE, _ID)),
-        Order("back", "Back soonest", (_BACK, _ID)),
-        Order("activity", "Latest activity", (_ACTIVITY, _ID), is_descending=True),
+        Order("due", lazy_gettext("Due first"), (_DUE, _ID)),
+        Order("newest", lazy_gettext("Newest first"), (_OPENED, _ID), is_descending=True),
+        Order("oldest", lazy_gettext("Oldest first"), (_OPENED, _ID)),
+        Order("priority", lazy_gettext("Most urgent first"), (_URGENCY, _DUE, _ID)),
+        Order("back", lazy_gettext("Back soonest"), (_BACK, _ID)),
+        Order("activity", lazy_gettext("Latest activity"), (_ACTIVITY, _ID), is_descending=True),
     )
 }

@@ -4,18 +4,26 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from flask import flash, jsonify, redirect, render_template, request, url_for
+from flask_babel import gettext, refresh
 
 from portal.errors import UserFault
 from portal.errors_pages import wants_partial
-from portal.language import LANGUAGES, says
+from portal.language import LANGUAGES, lazy_gettext, says
 from portal.models.agent import AVAILABILITIES, DENSITIES, THEMES
 from portal.services import notifications, people
 from portal.views.console import words
 from portal.views.console.blueprint import blueprint, person
 
-THEME_WORDS = {"system": "Like the system", "light": "Light", "dark": "Dark"}
-DENSITY_WORDS = {"comfortable": "Comfortable", "compact": "Compact"}
-AVAILABILITY_WORDS = {"available": "Available: new tickets may be assigned to me", "away": "Away"}
+THEME_WORDS = {
+    "system": lazy_gettext("Like the system"),
+    "light": lazy_gettext("Light"),
+    "dark": lazy_gettext("Dark"),
+}
+DENSITY_WORDS = {"comfortable": lazy_gettext("Comfortable"), "compact": lazy_gettext("Compact")}
+AVAILABILITY_WORDS = {
+    "available": lazy_gettext("Available: new tickets may be assigned to me"),
+    "away": lazy_gettext("Away"),
+}
 
 
 @blueprint.get("/notifications")
@@ -66,7 +74,8 @@ def keep_settings() -> Any:
     except UserFault as fault:
         flash(says(fault), "danger")
         return _settings_page(), fault.status_code
-    flash("Your settings are kept.", "success")
+    refresh()
+    flash(gettext("Your settings are kept."), "success")
     return redirect(url_for("console.settings"), 303)
 
 
@@ -79,5 +88,5 @@ def _settings_page() -> str:
         themes={name: THEME_WORDS[name] for name in THEMES},
         densities={name: DENSITY_WORDS[name] for name in DENSITIES},
         availabilities={name: AVAILABILITY_WORDS[name] for name in AVAILABILITIES},
-        kinds=notifications.KINDS,
+        kinds={kind: gettext(label) for kind, label in notifications.KINDS.items()},
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import flash, redirect, render_template, request, url_for
+from flask_babel import gettext
 from werkzeug.wrappers import Response
 
 from portal import access
@@ -106,14 +107,14 @@ def save_view() -> Response:
     shared_with = int(written) if written else None
     kept = lists.lasting(wanted).to_args()
     saved_views.save_view(person(), request.form.get("name", ""), kept, branch_id=shared_with)
-    flash(f"The view “{request.form['name'].strip()}” is saved.", "success")
+    flash(gettext("The view “%(strip)s” is saved.", strip=request.form["name"].strip()), "success")
     return redirect(url_for("console.queue", **wanted.to_args()))
 
 
 @blueprint.post("/queue/views/<int:view_id>/remove")
 def remove_view(view_id: int) -> Response:
     saved_views.remove_view(person(), view_id)
-    flash("The view is removed; its tickets are where they were.", "success")
+    flash(gettext("The view is removed; its tickets are where they were."), "success")
     return redirect(url_for("console.queue"))
 
 
@@ -209,11 +210,11 @@ def _left(wanted: TicketFilter | None) -> dict[str, Any]:
 
 def _title(wanted: TicketFilter) -> str:
     if wanted.text:
-        return f"Results for “{wanted.text}”"
+        return gettext("Results for “%(text)s”", text=wanted.text)
     places = access.memberships(person())
     if wanted.view == "branch" and len(places) == 1:
         return f"My branch · {next(iter(places.values())).branch.name}"
-    return "My branches" if wanted.view == "branch" and len(places) > 1 else wanted.base.label
+    return gettext("My branches") if wanted.view == "branch" and len(places) > 1 else wanted.base.label
 
 
 def _more_url(wanted: TicketFilter, cursor: str) -> str:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from flask import url_for
+from flask_babel import gettext
 from markupsafe import Markup
 
 from portal.models import Ticket
 from portal.rules import lifecycle
-from portal.rules.sla import CLOCK_LABELS
 from portal.views.console import words
 from portal.views.console.conditions import AT_RISK_MINUTES
 from portal.views.console.filters import TicketFilter
@@ -58,6 +58,9 @@ class Row:
     present: tuple[Present, ...]
     snoozed: str = ""
     severity: str = ""
+    is_urgent: bool = False
+    is_critical: bool = False
+    has_assignee: bool = False
 
     @property
     def mark(self) -> str:
@@ -104,10 +107,12 @@ def chip_of(ticket: Ticket, reader: Reader) -> Chip | None:
     if ticket.next_due_at is None or ticket.next_due_kind is None:
         if not ticket.is_paused:
             return None
-        return Chip("", "paused", "", "The clocks stand still while we wait on the customer.")
+        return Chip(
+            "", gettext("paused"), "", gettext("The clocks stand still while we wait on the customer.")
+        )
     seconds = (ticket.next_due_at - reader.at).total_seconds()
     return Chip(
-        word=words.SHORT_CLOCKS[ticket.next_due_kind],
+        word=str(words.SHORT_CLOCKS[ticket.next_due_kind]),
         text=words.countdown(seconds),
         tone=tone_of(ticket.next_due_at, reader.at),
         title=_chip_title(ticket, reader, seconds),
@@ -126,11 +131,13 @@ def tone_of(due_at: datetime, at: datetime) -> str:
 
 def _chip_title(ticket: Ticket, reader: Reader, seconds: float) -> str:
     assert ticket.next_due_at is not None
-    label = CLOCK_LABELS[ticket.next_due_kind or ""]
+    label = words.clock(ticket.next_due_kind or "")
     when = reader.moment(ticket.next_due_at)
     if seconds < 0:
-        return f"{label} was due {when}: {words.span(seconds)} late"
-    return f"{label} due {when}: {words.span(seconds)} left"
+        return gettext(
+            "%(clock)s was due %(when)s: %(span)s late", clock=label, when=when, span=words.span(seconds)
+        )
+    return gettext("%(clock)s due %(when)s: %(span)s left", clock=label, when=when, span=words.span(seconds))
 
 
 def _row(
@@ -146,23 +153,28 @@ def _row(
         number=ticket.number,
         url=url,
         customer=words.person(ticket.customer.name),
-        subject=ticket.subject or "(no subject)",
+        subject=ticket.subject or gettext("(no subject)"),
         snippet=ticket.snippet,
         is_ours=ticket.is_last_message_ours,
         is_unread=ticket.unread_since is not None,
         chip=chip_of(ticket, reader),
         channel=ticket.channel_kind,
-        channel_label=words.CHANNELS.get(ticket.channel_kind, ticket.channel_kind),
+        channel_label=str(words.CHANNELS.get(ticket.channel_kind, ticket.channel_kind)),
         branch=ticket.branch.name if shows_branch else "",
-        tier=f"Tier {ticket.tier_level}" if ticket.tier_level > 1 else "",
-        assignee=reader.name(ticket.assignee, "unassigned").replace("You", "you"),
-        status="" if is_usual else lifecycle.label(ticket.status),
-        priority=words.PRIORITIES[ticket.priority] if ticket.priority in ("high", "urgent") else "",
+        tier=gettext("Tier %(level)s", level=ticket.tier_level) if ticket.tier_level > 1 else "",
+        assignee=words.within_name(reader, ticket.assignee, gettext("unassigned")),
+        status="" if is_usual else words.within(words.status(ticket.status)),
+        priority=str(words.PRIORITIES[ticket.priority]) if ticket.priority in ("high", "urgent") else "",
         tags=tuple(tags[:MOST_TAGS]),
         more_tags=", ".join(tags[MOST_TAGS:]),
         activity=reader.moment(ticket.last_activity_at),
         activity_exactly=reader.exactly(ticket.last_activity_at),
-        snoozed=f"until {reader.moment(ticket.snoozed_until)}" if ticket.snoozed_until else "",
-        severity=words.SEVERITIES[ticket.severity] if ticket.severity in ("major", "critical") else "",
+        snoozed=gettext("until %(moment)s", moment=reader.moment(ticket.snoozed_until))
+        if ticket.snoozed_until
+        else "",
+        severity=str(words.SEVERITIES[ticket.severity]) if ticket.severity in ("major", "critical") else "",
+        is_urgent=ticket.priority == "urgent",
+        is_critical=ticket.severity == "critical",
+        has_assignee=ticket.assignee is not None,
         present=tuple(person for person in present if person.user_id != reader.user_id),
     )

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flask import url_for
+from flask_babel import gettext, ngettext
 
 from portal import access
 from portal.models import Escalation, Ticket, User
 from portal.rules import lifecycle
 from portal.rules.escalation import PathStep
-from portal.rules.sla import CLOCK_KINDS, CLOCK_LABELS, ClockView
+from portal.rules.sla import CLOCK_KINDS, ClockView
 from portal.services import linking, sla
 from portal.views.console import reading, words
 from portal.views.console.own_fields import FieldLine, lines_of
@@ -144,10 +145,8 @@ def effects_line(ticket: Ticket) -> str:
     count = linking.count_open_effects(ticket)
     if not count:
         return ""
-    return (
-        f"{count} tickets that it causes are still open."
-        if count > 1
-        else "One ticket that it causes is still open."
+    return ngettext(
+        "One ticket that it causes is still open.", "%(num)s tickets that it causes are still open.", count
     )
 
 
@@ -155,7 +154,8 @@ def explanations_of(ticket: Ticket, reader: Reader) -> list[Explanation]:
     """Every clock of the ticket with the stretches of time that make its figure."""
     return [
         Explanation(
-            label=explained.label + (f", {explained.clock.cycle}." if explained.clock.cycle > 1 else ""),
+            label=gettext(explained.label)
+            + (f", {explained.clock.cycle}." if explained.clock.cycle > 1 else ""),
             says=explained.clock.reason,
             target=words.span(explained.clock.target_seconds),
             elapsed=words.span(explained.clock.elapsed_seconds),
@@ -164,7 +164,7 @@ def explanations_of(ticket: Ticket, reader: Reader) -> list[Explanation]:
             stretches=tuple(
                 Stretch(
                     began=reader.moment(interval.started_at),
-                    ended=reader.moment(interval.ended_at) if interval.ended_at else "now",
+                    ended=reader.moment(interval.ended_at) if interval.ended_at else gettext("now"),
                     reason=interval.reason,
                     counted=words.span(interval.elapsed_seconds) if interval.is_running else "–",
                     is_running=interval.is_running,
@@ -191,16 +191,25 @@ def _clock_line(clock: ClockView, reader: Reader) -> ClockLine:
     is_warned = clock.warn_at is not None and clock.warn_at <= reader.at
     tone = "late" if clock.is_breached else "warn" if is_warned and clock.stopped_at is None else ""
     if clock.stopped_at is not None:
-        value = f"{'met late' if clock.is_breached else 'met'} after {words.span(clock.elapsed_seconds)}"
+        after = words.span(clock.elapsed_seconds)
+        value = (
+            gettext("met late after %(span)s", span=after)
+            if clock.is_breached
+            else gettext("met after %(span)s", span=after)
+        )
     elif clock.is_breached:
-        value = f"{words.span(left)} late"
+        value = gettext("%(span)s late", span=words.span(left))
     elif not clock.is_running:
-        value = f"paused, {words.span(left)} left"
+        value = gettext("paused, %(span)s left", span=words.span(left))
     else:
-        value = f"{words.span(left)} left"
-    due = f"due {reader.moment(clock.due_at)}" if clock.due_at and clock.stopped_at is None else ""
+        value = gettext("%(span)s left", span=words.span(left))
+    due = (
+        gettext("due %(moment)s", moment=reader.moment(clock.due_at))
+        if clock.due_at and clock.stopped_at is None
+        else ""
+    )
     return ClockLine(
-        label=CLOCK_LABELS[clock.kind],
+        label=words.clock(clock.kind),
         value=value,
         percent=min(clock.percent, 100),
         tone=tone if clock.stopped_at is None or clock.is_breached else "",
@@ -214,19 +223,18 @@ def _step(step: PathStep, ticket: Ticket, reader: Reader) -> Step:
 
 
 def _step_says(step: PathStep, ticket: Ticket, reader: Reader) -> str:
-    names = ", ".join(step.who[:MOST_NAMES]) + (
-        f" and {len(step.who) - MOST_NAMES} more" if len(step.who) > MOST_NAMES else ""
-    )
+    names = ", ".join(step.who[:MOST_NAMES])
+    if len(step.who) > MOST_NAMES:
+        names = gettext("%(names)s and %(count)s more", names=names, count=len(step.who) - MOST_NAMES)
     if step.state == "here":
-        who = reader.name(ticket.assignee, "nobody yet").replace("You", "you")
-        since = ""
-        if ticket.assignee_id is not None and ticket.picked_up_at is not None:
-            since = f", since {reader.moment(ticket.picked_up_at).removeprefix('Today ')}"
-        return who + since
+        who = words.within_name(reader, ticket.assignee, gettext("nobody yet"))
+        if ticket.assignee_id is None or ticket.picked_up_at is None:
+            return who
+        return gettext("%(who)s, since %(moment)s", who=who, moment=reader.since(ticket.picked_up_at))
     if step.state == "next" and step.at is not None:
-        when = reader.moment(step.at).removeprefix("Today ")
-        return " · ".join(part for part in (f"at {when} {step.unless}".strip(), names) if part)
-    return names or "nobody on this level yet"
+        when = f"{reader.at_moment(step.at)} {gettext(step.unless) if step.unless else ''}".strip()
+        return " · ".join(part for part in (when, names) if part)
+    return names or gettext("nobody on this level yet")
 
 
 def _links(found: Found) -> tuple[tuple[str, tuple[Link, ...]], ...]:
@@ -239,11 +247,11 @@ def _links(found: Found) -> tuple[tuple[str, tuple[Link, ...]], ...]:
 
 def _link(linked: reading.Linked) -> Link:
     if linked.number is None:
-        return Link(None, "A ticket in another branch", "", "", is_open=True)
+        return Link(None, gettext("A ticket in another branch"), "", "", is_open=True)
     return Link(
         number=linked.number,
-        subject=linked.subject or "(no subject)",
-        status=lifecycle.label(linked.status),
+        subject=linked.subject or gettext("(no subject)"),
+        status=words.within(words.status(linked.status)),
         url=url_for("console.ticket", number=linked.number),
         is_open=linked.status in lifecycle.OPEN_STATUSES,
     )
@@ -253,8 +261,8 @@ def _others(tickets: Sequence[Ticket], reader: Reader) -> tuple[OtherTicket, ...
     return tuple(
         OtherTicket(
             number=ticket.number,
-            subject=ticket.subject or "(no subject)",
-            status=lifecycle.label(ticket.status),
+            subject=ticket.subject or gettext("(no subject)"),
+            status=words.within(words.status(ticket.status)),
             url=url_for("console.ticket", number=ticket.number),
             moment=reader.moment(ticket.last_activity_at),
             is_open=ticket.status in lifecycle.OPEN_STATUSES,

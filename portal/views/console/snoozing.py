@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import request, url_for
+from flask_babel import gettext
 
 from portal import access
 from portal.services import snoozing
@@ -27,7 +28,7 @@ def ask_snooze(number: int) -> str:
     reader = words.reader()
     return piece(
         "console/_snooze.html",
-        f"Snooze #{number}",
+        gettext("Snooze #%(number)s", number=number),
         ticket=ticket,
         choices=choices_for(ticket, reader),
         due=due_sentence(ticket, reader),
@@ -41,7 +42,7 @@ def ask_snooze(number: int) -> str:
 def snooze(number: int) -> Any:
     ticket = access.access_ticket_by_number(person(), number, for_change=True)
     snoozing.snooze(ticket, moment_in(request.form.get("until", "")), person())
-    back = {"label": "Undo", "post": url_for("console.wake", number=number), "fields": {}}
+    back = {"label": gettext("Undo"), "post": url_for("console.wake", number=number), "fields": {}}
     return done(number, snoozed_says(ticket, words.reader()), action=back)
 
 
@@ -49,4 +50,4 @@ def snooze(number: int) -> Any:
 def wake(number: int) -> Any:
     ticket = access.access_ticket_by_number(person(), number, for_change=True)
     snoozing.wake(ticket, person())
-    return done(number, f"#{number} is back.")
+    return done(number, gettext("#%(number)s is back.", number=number))

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import redirect, render_template, request, url_for
+from flask_babel import gettext
 from werkzeug.wrappers import Response
 
 from portal import access
@@ -89,7 +90,10 @@ def explain_clocks(number: int) -> str:
     found = access.access_ticket_by_number(person(), number)
     explanations = explanations_of(found, words.reader())
     return piece(
-        "console/_clocks.html", "How these figures come about", ticket=found, explanations=explanations
+        "console/_clocks.html",
+        gettext("How these figures come about"),
+        ticket=found,
+        explanations=explanations,
     )
 
 
@@ -97,7 +101,9 @@ def explain_clocks(number: int) -> str:
 def history(number: int) -> str:
     found = access.access_ticket_by_number(person(), number)
     lines = facts.history_of(reading.facts_of(found), words.reader())
-    return piece("console/_history.html", f"History of #{number}", ticket=found, lines=lines)
+    return piece(
+        "console/_history.html", gettext("History of #%(number)s", number=number), ticket=found, lines=lines
+    )
 
 
 @blueprint.get(f"/tickets/<{ID}:number>/choices")
@@ -226,7 +232,7 @@ def _with_note(draft: Draft, kept: KeptDraft | None, user: User) -> Draft:
 def kept_files(user: User, kept: KeptDraft) -> tuple[KeptFile, ...]:
     """The files of a draft as the composer lists them."""
     return tuple(
-        KeptFile(each.public_key, each.name or "File without a name", words.size(each.size_bytes))
+        KeptFile(each.public_key, each.name or gettext("File without a name"), words.size(each.size_bytes))
         for each in drafts.files_of(user, kept)
     )
 
@@ -262,7 +268,7 @@ def _answer_to(found: Ticket, last: Message | None) -> list[str]:
 def _header(found: Ticket, reader: words.Reader) -> dict[str, Any]:
     return {
         "assignee": reader.name(found.assignee, "nobody").replace("You", "you"),
-        "statuses": lifecycle.choices(found.status),
+        "statuses": [(name, words.status(name)) for name, _ in lifecycle.choices(found.status)],
         "chip": chip_of(found, reader),
         "is_mine": found.assignee_id == reader.user_id,
         "is_open": found.status in lifecycle.OPEN_STATUSES,

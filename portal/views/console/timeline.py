@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import current_app, url_for
+from flask_babel import gettext
 from markupsafe import Markup
 
+from portal.language import lazy_gettext
 from portal.models import Attachment, Identity, Message, Ticket
 from portal.services import people
 from portal.views.console import bodies, facts, words
@@ -21,19 +23,19 @@ from portal.views.console.words import Reader
 SHOWN_IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 PDF = "application/pdf"
 _DELIVERY = {
-    "queued": ("Waiting to be sent", ""),
-    "sending": ("On its way", ""),
-    "deferred": ("Not taken yet, will be tried again", "warn"),
-    "failed": ("Not delivered", "late"),
-    "bounced": ("Came back undelivered", "late"),
-    "cancelled": ("Taken back, not sent", "warn"),
+    "queued": (lazy_gettext("Waiting to be sent"), ""),
+    "sending": (lazy_gettext("On its way"), ""),
+    "deferred": (lazy_gettext("Not taken yet, will be tried again"), "warn"),
+    "failed": (lazy_gettext("Not delivered"), "late"),
+    "bounced": (lazy_gettext("Came back undelivered"), "late"),
+    "cancelled": (lazy_gettext("Taken back, not sent"), "warn"),
 }
 # What can be begun on a message: mode, label, icon.
 _WAYS = (
-    ("reply", "Reply", "reply"),
-    ("all", "Reply to all", "reply-all"),
-    ("forward", "Forward", "forward"),
-    ("note", "Note on it", "sticky-note"),
+    ("reply", lazy_gettext("Reply"), "reply"),
+    ("all", lazy_gettext("Reply to all"), "reply-all"),
+    ("forward", lazy_gettext("Forward"), "forward"),
+    ("note", lazy_gettext("Note on it"), "sticky-note"),
 )
 
 
@@ -152,12 +154,12 @@ def due_line(standing: Standing, reader: Reader) -> tuple[str, str]:
         return "", ""
     clock = min(running, key=lambda each: each.due_at or reader.at)
     assert clock.due_at is not None
-    label = {"first_response": "First response", "next_response": "Next response"}.get(
-        clock.kind, "Resolution"
-    )
+    label = words.clock(clock.kind)
     seconds = (clock.due_at - reader.at).total_seconds()
     sentence = (
-        f"{label} due in {words.span(seconds)}" if seconds >= 0 else f"{label} is {words.span(seconds)} late"
+        gettext("%(clock)s due in %(span)s", clock=label, span=words.span(seconds))
+        if seconds >= 0
+        else gettext("%(clock)s is %(span)s late", clock=label, span=words.span(seconds))
     )
     goes_on = _goes_on(standing, reader)
     if seconds < 0 and not goes_on:
@@ -171,12 +173,10 @@ def _goes_on(standing: Standing, reader: Reader) -> str:
     step = next((step for step in standing.path if step.state == "next" and step.at), None)
     if step is None or step.at is None or step.at <= reader.at:
         return ""
-    return f" · goes to {step.name} {_at(step.at, reader)} {step.unless}".rstrip()
-
-
-def _at(moment: datetime, reader: Reader) -> str:
-    said = reader.moment(moment)
-    return f"at {said.removeprefix('Today ')}" if said.startswith("Today ") else said
+    unless = f" {gettext(step.unless)}" if step.unless else ""
+    return (
+        " · " + gettext("goes to %(name)s %(when)s", name=step.name, when=reader.at_moment(step.at)) + unless
+    )
 
 
 def _lines(within: Sequence[Fact], letters: Sequence[Entry], reader: Reader) -> list[Entry]:
@@ -222,7 +222,9 @@ def _letter(
         copies=_names(message.cc),
         time=reader.moment(message.created_at),
         exactly=reader.exactly(message.created_at),
-        channel=words.CHANNELS.get(message.channel_kind, "") if message.direction != "note" else "",
+        channel=words.within(str(words.CHANNELS.get(message.channel_kind, "")))
+        if message.direction != "note"
+        else "",
         is_cut=body.html_length == 0 and body.text_length > TEXT_LETTERS,
         whole_url=url_for("console.body", message_id=message.id),
         quote_url=url_for("console.body", message_id=message.id, part="quoted") if body.has_quote else "",
@@ -253,7 +255,7 @@ def _delivery_of(message: Message, reader: Reader) -> tuple[str, str]:
     if message.direction != "out":
         return "", ""
     if message.delivery_state == "scheduled" and message.send_at is not None:
-        return f"Will be sent {reader.moment(message.send_at)}", "warn"
+        return gettext("Will be sent %(moment)s", moment=reader.moment(message.send_at)), "warn"
     return _DELIVERY.get(message.delivery_state, ("", ""))
 
 
@@ -292,7 +294,7 @@ def files_of(said: Said) -> tuple[File, ...]:
     """The files to list; pictures that the text itself shows are left out."""
     return tuple(
         File(
-            name=attachment.name or "File without a name",
+            name=attachment.name or gettext("File without a name"),
             size=words.size(attachment.size_bytes),
             url=bodies.file_url(attachment),
             preview=_preview_of(attachment),
@@ -313,7 +315,11 @@ def why(ticket: Ticket, message: Message) -> str:
     evidence = message.thread_evidence or {}
     reason = str(evidence.get("reason") or "").rstrip(".")
     if message.thread_rule in ("new", "follow_up", ""):
-        opened = "new ticket – no reference to an earlier message" if message.thread_rule == "new" else reason
+        opened = (
+            gettext("new ticket – no reference to an earlier message")
+            if message.thread_rule == "new"
+            else reason
+        )
         brought = _uncapitalised(str(evidence.get("agent_reason") or ""))
         return " · ".join(part for part in (brought, opened, _route_of(ticket)) if part)
     return _uncapitalised(reason)
@@ -334,9 +340,16 @@ def moved(message: Message, reader: Reader) -> str:
     last = notes[-1]
     when = reader.moment(datetime.fromisoformat(last["at"]))
     if last["how"] == "merged":
-        return f"came with #{last['from']}, merged into this ticket by {last['by']}, {when}"
-    way = "split off" if last["how"] == "split_off" else "moved here"
-    return f"{way} from #{last['from']} by {last['by']}, {when}"
+        return gettext(
+            "came with #%(number)s, merged into this ticket by %(who)s, %(when)s",
+            number=last["from"],
+            who=last["by"],
+            when=when,
+        )
+    told = {"number": last["from"], "who": last["by"], "when": when}
+    if last["how"] == "split_off":
+        return gettext("split off from #%(number)s by %(who)s, %(when)s", **told)
+    return gettext("moved here from #%(number)s by %(who)s, %(when)s", **told)
 
 
 def _back_number(ticket: Ticket, message: Message) -> int:
@@ -350,7 +363,7 @@ def _route_of(ticket: Ticket) -> str:
     rules = (ticket.route.get("evidence") or {}).get("rules") or []
     chosen = next((rule for rule in rules if rule.get("id") == ticket.route.get("rule_id")), None)
     if ticket.route.get("rule") == "routing_rule" and chosen:
-        return f"routed by rule “{chosen['name']}”"
+        return gettext("routed by rule “%(name)s”", name=chosen["name"])
     reason = str(ticket.route.get("reason") or "").rstrip(".")
     return reason[:1].lower() + reason[1:]
 
@@ -365,30 +378,34 @@ def _author(message: Message, reader: Reader) -> str:
 
 def _addressed(message: Message) -> str:
     if message.direction == "note":
-        return "note to colleagues"
+        return gettext("note to colleagues")
     names = _names(message.to)
-    return f"to {names}" if names else ""
+    return gettext("to %(names)s", names=names) if names else ""
 
 
 def _names(people: Sequence[dict[str, str]]) -> str:
     shown = [person.get("address") or person.get("name", "") for person in people[:3]]
-    more = f" and {len(people) - 3} more" if len(people) > 3 else ""
-    return ", ".join(name for name in shown if name) + more
+    names = ", ".join(name for name in shown if name)
+    return (
+        gettext("%(names)s and %(count)s more", names=names, count=len(people) - 3)
+        if len(people) > 3
+        else names
+    )
 
 
 def _label(message: Message, is_ours: bool, templates: dict[int | None, str]) -> str:
     if message.is_bounce:
-        return "Bounce"
+        return gettext("Bounce")
     if message.is_auto_reply:
-        return "Automatic reply"
+        return gettext("Automatic reply")
     if message.is_automatic:
-        return "Sent by Portal"
+        return gettext("Sent by Portal")
     if message.direction == "in" and message.thread_evidence.get("is_verified") is False:
-        return "Bears a colleague's address, not verified"
+        return gettext("Bears a colleague's address, not verified")
     if "forwards" in message.thread_evidence:
-        return "Forwarded"
+        return gettext("Forwarded")
     name = templates.get(message.id)
-    return f"Template “{name}”" if is_ours and name else ""
+    return gettext("Template “%(name)s”", name=name) if is_ours and name else ""
 
 
 def _cancel_url(message: Message, reader: Reader) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import request
+from flask_babel import gettext
 
 from portal import access
 from portal.models.ticket import SEVERITIES, TICKET_TYPES
@@ -51,7 +52,7 @@ def ask_triage(number: int) -> str:
     may_edit = access.ADMIN in access.role_names(person())
     return piece(
         "console/_triage.html",
-        f"Type and severity of #{number}",
+        gettext("Type and severity of #%(number)s", number=number),
         ticket=ticket,
         questions=questions,
         may_edit=may_edit,
@@ -65,7 +66,7 @@ def judge(number: int) -> Any:
     triage.judge(
         ticket, person(), ticket_type=request.form.get("type"), severity=request.form.get("severity")
     )
-    return done(number, "Type and severity are set.")
+    return done(number, gettext("Type and severity are set."))
 
 
 def _choices(

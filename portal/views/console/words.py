@@ -1,14 +1,20 @@
 """Times, people and states in the words of the page."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from babel import dates
 from flask import g
+from flask_babel import gettext
 from flask_login import current_user
 
+from portal.language import SOURCE, formats, lazy_gettext, spoken
 from portal.models import Agent, User
 from portal.models.columns import now
+from portal.rules import lifecycle
+from portal.rules.sla import CLOCK_LABELS
 
 
 @dataclass(frozen=True)
@@ -19,41 +25,55 @@ class Relation:
     says: str
 
 
-PRIORITIES = {"low": "Low", "normal": "Normal", "high": "High", "urgent": "Urgent"}
+PRIORITIES = {
+    "low": lazy_gettext("Low"),
+    "normal": lazy_gettext("Normal"),
+    "high": lazy_gettext("High"),
+    "urgent": lazy_gettext("Urgent"),
+}
 TYPES = {
-    "question": "Question",
-    "incident": "Incident",
-    "bug": "Bug",
-    "improvement": "Improvement",
-    "feature_request": "Feature request",
+    "question": lazy_gettext("Question"),
+    "incident": lazy_gettext("Incident"),
+    "bug": lazy_gettext("Bug"),
+    "improvement": lazy_gettext("Improvement"),
+    "feature_request": lazy_gettext("Feature request"),
 }
-SEVERITIES = {"none": "Not set", "minor": "Minor", "major": "Major", "critical": "Critical"}
+SEVERITIES = {
+    "none": lazy_gettext("Not set"),
+    "minor": lazy_gettext("Minor"),
+    "major": lazy_gettext("Major"),
+    "critical": lazy_gettext("Critical"),
+}
 CHANNELS = {
-    "email": "E-mail",
-    "web_form": "Web form",
-    "chat": "Chat",
-    "sms": "SMS",
-    "whatsapp": "WhatsApp",
-    "telegram": "Telegram",
-    "api": "API",
-    "phone": "Phone",
+    "email": lazy_gettext("E-mail"),
+    "web_form": lazy_gettext("Web form"),
+    "chat": lazy_gettext("Chat"),
+    "sms": lazy_gettext("SMS"),
+    "whatsapp": lazy_gettext("WhatsApp"),
+    "telegram": lazy_gettext("Telegram"),
+    "api": lazy_gettext("API"),
+    "phone": lazy_gettext("Phone"),
 }
-SHORT_CLOCKS = {"first_response": "first", "next_response": "next", "resolution": "resolve"}
+SHORT_CLOCKS = {
+    "first_response": lazy_gettext("first"),
+    "next_response": lazy_gettext("next"),
+    "resolution": lazy_gettext("resolve"),
+}
 SLA_STATES = {
-    "late": "Late",
-    "at_risk": "Due within the hour",
-    "in_time": "In time",
-    "paused": "Paused",
-    "none": "Without a clock",
+    "late": lazy_gettext("Late"),
+    "at_risk": lazy_gettext("Due within the hour"),
+    "in_time": lazy_gettext("In time"),
+    "paused": lazy_gettext("Paused"),
+    "none": lazy_gettext("Without a clock"),
 }
 RELATIONS = {
-    "related": Relation("Related", "related to it"),
-    "duplicates": Relation("Duplicate of", "a duplicate of it"),
-    "duplicated_by": Relation("Duplicates", "the original of it"),
-    "caused_by": Relation("Caused by", "caused by it"),
-    "causes": Relation("Causes", "its cause"),
+    "related": Relation(lazy_gettext("Related"), lazy_gettext("related to it")),
+    "duplicates": Relation(lazy_gettext("Duplicate of"), lazy_gettext("a duplicate of it")),
+    "duplicated_by": Relation(lazy_gettext("Duplicates"), lazy_gettext("the original of it")),
+    "caused_by": Relation(lazy_gettext("Caused by"), lazy_gettext("caused by it")),
+    "causes": Relation(lazy_gettext("Causes"), lazy_gettext("its cause")),
 }
-NAMELESS = "Someone without a name"
+NAMELESS = lazy_gettext("Someone without a name")
 
 
 @dataclass(frozen=True)
@@ -72,30 +92,56 @@ class Reader:
         """Today 09:12, Yesterday 16:40, Mon 08:00 within the week, 12 Nov 09:12, 12 Nov 2025 09:12."""
         local, today = moment.astimezone(self.zone), self.at.astimezone(self.zone)
         days = (today.date() - local.date()).days
+        time = f"{local:%H:%M}"
         if days == 0:
-            day = "Today"
-        elif days in (1, -1):
-            day = "Yesterday" if days == 1 else "Tomorrow"
-        elif -7 < days < 7:
-            day = f"{local:%a}"
-        else:
-            day = f"{local.day} {local:%b}" + (f" {local.year}" if local.year != today.year else "")
-        return f"{day} {local:%H:%M}"
+            return gettext("Today %(time)s", time=time)
+        if days == 1:
+            return gettext("Yesterday %(time)s", time=time)
+        if days == -1:
+            return gettext("Tomorrow %(time)s", time=time)
+        if -7 < days < 7:
+            return f"{dates.format_date(local, 'ccc', locale=formats())} {time}"
+        skeleton = "MMMd" if local.year == today.year else "yMMMd"
+        return f"{dates.format_skeleton(skeleton, local, tzinfo=self.zone, locale=formats())} {time}"
+
+    def since(self, moment: datetime) -> str:
+        """09:12 today, otherwise as a moment."""
+        local, today = moment.astimezone(self.zone), self.at.astimezone(self.zone)
+        return self.time(moment) if local.date() == today.date() else self.moment(moment)
+
+    def at_moment(self, moment: datetime) -> str:
+        """The same within a sentence: at 09:12, tomorrow 09:37, Mon 08:00."""
+        local, today = moment.astimezone(self.zone), self.at.astimezone(self.zone)
+        time = f"{local:%H:%M}"
+        days = (today.date() - local.date()).days
+        if days == 0:
+            return gettext("at %(time)s", time=time)
+        if days == 1:
+            return gettext("yesterday %(time)s", time=time)
+        return gettext("tomorrow %(time)s", time=time) if days == -1 else self.moment(moment)
 
     def day(self, day: date) -> str:
         """Fri 5 July 2024: a day that may lie anywhere in time."""
-        return f"{day:%a} {day.day} {day:%B %Y}"
+        return dates.format_date(day, gettext("EEE d MMMM y"), locale=formats())
 
     def exactly(self, moment: datetime) -> str:
         """23 November 2026, 09:12:05 GMT: what a short time shows on hover."""
         local = moment.astimezone(self.zone)
-        return f"{local.day} {local:%B %Y, %H:%M:%S %Z}"
+        day = dates.format_date(local, "long", locale=formats())
+        return f"{day}, {local:%H:%M:%S %Z}"
 
     def name(self, user: User | None, other: str = "Portal") -> str:
         """You, the colleague's name, or `other` for nobody."""
         if user is None:
             return other
-        return "You" if user.id == self.user_id else str(user)
+        return gettext("You") if user.id == self.user_id else str(user)
+
+
+def within_name(reader: Reader, user: User | None, nobody: str) -> str:
+    """The colleague's name within a line: you, theirs, or `nobody`."""
+    if user is not None and user.id == reader.user_id:
+        return gettext("you")
+    return reader.name(user, nobody)
 
 
 def reader() -> Reader:
@@ -139,6 +185,26 @@ def size(count: int) -> str:
     return f"{count / 1024 / 1024:.1f} MB"
 
 
+def status(name: str) -> str:
+    """A status as people read it."""
+    return gettext(lifecycle.label(name))
+
+
+def clock(kind: str) -> str:
+    """What a clock measures."""
+    return gettext(CLOCK_LABELS[kind]) if kind in CLOCK_LABELS else gettext("A clock")
+
+
+def either(parts: Iterable[str]) -> str:
+    """Any of the parts: New or Open."""
+    return gettext(" or ").join(str(part) for part in parts)
+
+
+def within(words: str) -> str:
+    """Words of a list within a sentence: small in English, as they are where nouns are written large."""
+    return words.lower() if spoken() == SOURCE else words
+
+
 def initials(name: str) -> str:
     """At most two letters that stand for a name."""
     words = [word for word in name.replace("@", " ").split() if word[:1].isalnum()]
@@ -148,7 +214,7 @@ def initials(name: str) -> str:
 
 def person(name: str, address: str = "") -> str:
     """The name of a customer, else the address, else words that say so."""
-    return name.strip() or address or NAMELESS
+    return name.strip() or address or str(NAMELESS)
 
 
 def _zone(name: str) -> ZoneInfo:

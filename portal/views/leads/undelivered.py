@@ -1,15 +1,21 @@
 """Mail that did not reach its recipients, for the people who lead the branch, with a way to try again."""
 
 from flask import flash, redirect, render_template, request, url_for
+from flask_babel import gettext
 from flask_login import current_user, login_required
 from werkzeug import Response
 
 from portal import access
 from portal.errors import Forbidden
+from portal.language import lazy_gettext
 from portal.services import undelivered
 from portal.views.leads.dashboard import blueprint
 
-STATES = {"deferred": "Will be tried again", "failed": "Given up", "bounced": "Came back"}
+STATES = {
+    "deferred": lazy_gettext("Will be tried again"),
+    "failed": lazy_gettext("Given up"),
+    "bounced": lazy_gettext("Came back"),
+}
 
 
 @blueprint.get("/leads/undelivered")
@@ -32,7 +38,7 @@ def retry_undelivered(outbox_item_id: int) -> Response:
     ids = _led_ids()
     access.check_may_change(current_user)
     recipients = undelivered.retry(outbox_item_id, ids, current_user)
-    flash(f"On its way again to {', '.join(recipients)}.", "success")
+    flash(gettext("On its way again to %(join)s.", join=", ".join(recipients)), "success")
     return redirect(url_for("leads.undelivered_list"))
 
 

@@ -182,6 +182,8 @@ def sees_branch(person: Any, branch_id: Any) -> ColumnElement[bool]:
     place = select(BranchMembership.id).where(
         BranchMembership.user_id == person, BranchMembership.branch_id == branch_id
     )
+    # Within a query of its own the columns are still those of the one around it.
+    place = place.correlate_except(BranchMembership)
     role = select(User.id).where(User.id == person, User.roles.any(Role.name.in_(SEES_EVERYTHING)))
     return or_(place.exists(), role.exists())
 

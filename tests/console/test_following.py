@@ -39,6 +39,17 @@ def test_only_who_may_still_see_it_is_named(make: Factory, login) -> None:
     assert str(gone) not in login(agent).get(f"/tickets/{ticket.number}").get_data(as_text=True)
 
 
+def test_a_place_in_another_branch_of_the_reader_does_not_count(make: Factory, login) -> None:
+    here, there = make.branch(), make.branch()
+    reader = make.agent(branch=here)
+    make.membership(reader, there)
+    gone = make.agent(branch=there, first_name="Gone")
+    ticket = make.ticket(here, follower_ids=[reader.id, gone.id])
+    make.ticket(there)
+    page = login(reader).get(f"/tickets/{ticket.number}").get_data(as_text=True)
+    assert f"<dt>Followed by</dt><dd>{reader}</dd>" in page
+
+
 def test_a_ticket_out_of_reach_cannot_be_followed_nor_seen_by_who_did(make: Factory, login) -> None:
     branch = make.branch()
     stranger, ticket = make.agent(branch=make.branch()), make.ticket(branch, status="open")

@@ -16,7 +16,6 @@ from flask import (
     request,
     url_for,
 )
-from flask_babel import gettext
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from redis.exceptions import RedisError
@@ -25,7 +24,7 @@ from werkzeug.exceptions import HTTPException
 
 from portal.errors import Permanent, Retryable, UserFault
 from portal.extensions import db
-from portal.language import lazy_gettext, says
+from portal.language import gettext, lazy_gettext, says
 
 TITLES = {
     400: lazy_gettext("That request could not be read"),

@@ -8,15 +8,17 @@ import hashlib
 import os
 import tempfile
 from functools import lru_cache
+from gettext import NullTranslations
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import flask_babel
 from babel import Locale
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from flask import Flask, current_app, has_request_context, request, session
-from flask_babel import get_babel, get_locale, gettext
+from flask import Flask, current_app, g, has_app_context, has_request_context, request, session
+from flask_babel import get_babel, get_domain, get_locale
+from flask_babel.speaklater import LazyString
 from flask_login import current_user
 
 from portal.errors import UserFault
@@ -26,6 +28,7 @@ SOURCE = "en"
 LANGUAGES = {"en": {"flag": "gb", "name": "English"}, "de": {"flag": "de", "name": "Deutsch"}}
 # Dates stand as in "12 Nov 2026", in English too.
 FORMATS = {"en": "en_GB"}
+_NOTHING = NullTranslations()
 TRANSLATIONS = Path(__file__).resolve().parent / "translations"
 
 
@@ -34,6 +37,13 @@ def install_language(app: Flask) -> None:
     with app.app_context():
         get_babel().locale_selector = language
     app.jinja_env.globals["language"] = spoken
+    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
+        lambda words: catalogue().gettext(words),
+        lambda one, many, num: catalogue().ngettext(one, many, num),
+        newstyle=True,
+        pgettext=lambda context, words: catalogue().pgettext(context, words),
+        npgettext=lambda context, one, many, num: catalogue().npgettext(context, one, many, num),
+    )
 
 
 def language() -> str:
@@ -51,9 +61,42 @@ def language() -> str:
     return request.accept_languages.best_match(LANGUAGES) or default
 
 
+def gettext(words: str, **values: Any) -> str:
+    """The words in the language of this request, with the values in their places. `values` are named as in `words`."""
+    said = catalogue().gettext(words)
+    return said % values if values else said
+
+
+def ngettext(one: str, many: str, num: int, **values: Any) -> str:
+    """The words for so many; `%(num)s` is the number."""
+    return catalogue().ngettext(one, many, num) % {"num": num, **values}
+
+
+def pgettext(context: str, words: str, **values: Any) -> str:
+    """Words that mean one thing here and another elsewhere: `context` tells the translators which."""
+    said = catalogue().pgettext(context, words)
+    return said % values if values else said
+
+
 def lazy_gettext(words: str) -> str:
     """The words in the language of whoever sees them: for tables that are made before anybody asks."""
-    return cast(str, flask_babel.lazy_gettext(words))
+    return cast(str, LazyString(gettext, words))
+
+
+def catalogue() -> NullTranslations:
+    """The words of this request's language, looked up once: a page asks hundreds of times."""
+    if not has_app_context():
+        return _NOTHING
+    kept: NullTranslations | None = g.get("catalogue")
+    if kept is None:
+        kept = g.catalogue = get_domain().get_translations()
+    return kept
+
+
+def refresh() -> None:
+    """Forget the language of this request, for whoever has just chosen another one."""
+    g.pop("catalogue", None)
+    flask_babel.refresh()
 
 
 def spoken() -> str:

@@ -3,12 +3,12 @@
 from typing import Any
 
 from flask import flash, jsonify, redirect, request, url_for
-from flask_babel import gettext
 
 from portal import access
 from portal.errors import NotFound, UserFault
 from portal.errors_pages import wants_partial
 from portal.extensions import db
+from portal.language import gettext
 from portal.models import Branch, Escalation, Ticket, User
 from portal.services import assignment, escalation, following, people, tickets, triage
 from portal.views.console.blueprint import ID, blueprint, person

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask_babel import gettext, pgettext
-
 from portal.errors import UserFault
+from portal.language import gettext, pgettext
 from portal.models import Ticket
 from portal.rules import snoozing as rules
 from portal.views.console import words

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import jsonify, render_template, request, url_for
-from flask_babel import gettext
 from markupsafe import Markup
 from werkzeug.datastructures import MultiDict
 
@@ -14,7 +13,7 @@ from portal.channels.email.html import sanitise_reply
 from portal.errors import NotFound, UserFault
 from portal.errors_pages import wants_partial
 from portal.extensions import db
-from portal.language import lazy_gettext, says
+from portal.language import gettext, lazy_gettext, says
 from portal.models import Branch, Ticket
 from portal.models.branch import PRIORITIES
 from portal.rules import bulk as rules

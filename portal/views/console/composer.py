@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from flask import current_app, flash, jsonify, redirect, render_template, request, url_for
-from flask_babel import gettext
 from flask_ckeditor import upload_fail, upload_success
 from werkzeug.wrappers import Response
 
@@ -14,7 +13,7 @@ from portal import access
 from portal.channels.email.html import html_to_text, text_to_html
 from portal.errors import Conflict, UserFault
 from portal.errors_pages import wants_partial
-from portal.language import says
+from portal.language import gettext, says
 from portal.models import Message, Ticket
 from portal.rules.doubts import Doubt, doubts_about
 from portal.services import (

@@ -3,11 +3,11 @@
 from typing import Any
 
 from flask import flash, jsonify, redirect, render_template, request, url_for
-from flask_babel import gettext
 
 from portal import access
 from portal.errors import UserFault
 from portal.errors_pages import wants_partial
+from portal.language import gettext
 from portal.models import Customer
 from portal.services import customers
 from portal.views.console.blueprint import ID, blueprint, person

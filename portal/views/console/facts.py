@@ -6,9 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import url_for
-from flask_babel import gettext, ngettext, pgettext
 
-from portal.language import SOURCE, spoken
+from portal.language import SOURCE, gettext, ngettext, pgettext, spoken
 from portal.views.console import words
 from portal.views.console.reading import Fact
 from portal.views.console.words import Reader

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import render_template, request, url_for
-from flask_babel import gettext
 
 from portal import access
 from portal.errors_pages import wants_partial
 from portal.extensions import db
-from portal.language import lazy_gettext
+from portal.language import gettext, lazy_gettext
 from portal.models import Branch, ReplyTemplate
 from portal.models.branch import PRIORITIES
 from portal.models.customer import CHANNEL_KINDS

@@ -3,11 +3,11 @@
 from typing import Any
 
 from flask import render_template, request, url_for
-from flask_babel import gettext
 
 from portal import access
 from portal.errors import UserFault
 from portal.errors_pages import wants_partial
+from portal.language import gettext
 from portal.models import Ticket
 from portal.services import linking
 from portal.views.console import reading, words

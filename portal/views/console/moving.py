@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import flash, jsonify, redirect, render_template, request, url_for
-from flask_babel import gettext
 
 from portal import access
 from portal.errors import UserFault
 from portal.errors_pages import wants_partial
+from portal.language import gettext
 from portal.models import Ticket
 from portal.services import moving
 from portal.views.console import reading, words

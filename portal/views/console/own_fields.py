@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import request
-from flask_babel import gettext
 
 from portal import access
+from portal.language import gettext
 from portal.models import Ticket
 from portal.rules import fields as rules
 from portal.rules import lifecycle

@@ -4,11 +4,10 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from flask import flash, jsonify, redirect, render_template, request, url_for
-from flask_babel import gettext, refresh
 
 from portal.errors import UserFault
 from portal.errors_pages import wants_partial
-from portal.language import LANGUAGES, lazy_gettext, says
+from portal.language import LANGUAGES, gettext, lazy_gettext, refresh, says
 from portal.models.agent import AVAILABILITIES, DENSITIES, THEMES
 from portal.services import notifications, people
 from portal.views.console import words

@@ -4,12 +4,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import flash, redirect, render_template, request, url_for
-from flask_babel import gettext
 from werkzeug.wrappers import Response
 
 from portal import access
 from portal.errors import UserFault
-from portal.language import says
+from portal.language import gettext, says
 from portal.rules.bulk import MOST_TICKETS
 from portal.services import saved_views
 from portal.views.console import bulk, filter_panel, finding, lists, presence, search, words

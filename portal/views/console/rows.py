@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from flask import url_for
-from flask_babel import gettext
 from markupsafe import Markup
 
+from portal.language import gettext
 from portal.models import Ticket
 from portal.rules import lifecycle
 from portal.views.console import words

@@ -3,9 +3,9 @@
 from typing import Any
 
 from flask import request, url_for
-from flask_babel import gettext
 
 from portal import access
+from portal.language import gettext
 from portal.services import snoozing
 from portal.views.console import words
 from portal.views.console.answers import done

@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import redirect, render_template, request, url_for
-from flask_babel import gettext
 from werkzeug.wrappers import Response
 
 from portal import access
 from portal.errors import NotFound, UserFault
 from portal.errors_pages import wants_partial
 from portal.extensions import db
+from portal.language import gettext
 from portal.models import Draft as KeptDraft
 from portal.models import Message, Ticket, User
 from portal.models.branch import PRIORITIES

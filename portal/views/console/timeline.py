@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import current_app, url_for
-from flask_babel import gettext
 from markupsafe import Markup
 
-from portal.language import lazy_gettext
+from portal.language import gettext, lazy_gettext
 from portal.models import Attachment, Identity, Message, Ticket
 from portal.services import people
 from portal.views.console import bodies, facts, words

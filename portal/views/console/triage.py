@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import request
-from flask_babel import gettext
 
 from portal import access
+from portal.language import gettext
 from portal.models.ticket import SEVERITIES, TICKET_TYPES
 from portal.services import triage
 from portal.views.console import words

@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from babel import dates
+from babel import Locale, dates
 from flask import g
-from flask_babel import gettext
 from flask_login import current_user
 
-from portal.language import SOURCE, formats, lazy_gettext, spoken
+from portal.language import SOURCE, formats, gettext, lazy_gettext, spoken
 from portal.models import Agent, User
 from portal.models.columns import now
 from portal.rules import lifecycle
@@ -76,6 +76,14 @@ RELATIONS = {
 NAMELESS = lazy_gettext("Someone without a name")
 
 
+@lru_cache(maxsize=2000)
+def _day(day: date, skeleton: str, locale: Locale) -> str:
+    """A day in the skeleton's parts (CLDR), "ccc" its name. A list says the same few days again and again."""
+    if skeleton == "ccc":
+        return dates.format_date(day, skeleton, locale=locale)
+    return dates.format_skeleton(skeleton, datetime(day.year, day.month, day.day), locale=locale)  # noqa: DTZ001
+
+
 @dataclass(frozen=True)
 class Reader:
     """The person who reads the page: who "you" is, and in which zone their clock stands."""
@@ -100,9 +108,9 @@ class Reader:
         if days == -1:
             return gettext("Tomorrow %(time)s", time=time)
         if -7 < days < 7:
-            return f"{dates.format_date(local, 'ccc', locale=formats())} {time}"
+            return f"{_day(local.date(), 'ccc', formats())} {time}"
         skeleton = "MMMd" if local.year == today.year else "yMMMd"
-        return f"{dates.format_skeleton(skeleton, local, tzinfo=self.zone, locale=formats())} {time}"
+        return f"{_day(local.date(), skeleton, formats())} {time}"
 
     def since(self, moment: datetime) -> str:
         """09:12 today, otherwise as a moment."""

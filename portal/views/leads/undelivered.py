@@ -1,13 +1,12 @@
 """Mail that did not reach its recipients, for the people who lead the branch, with a way to try again."""
 
 from flask import flash, redirect, render_template, request, url_for
-from flask_babel import gettext
 from flask_login import current_user, login_required
 from werkzeug import Response
 
 from portal import access
 from portal.errors import Forbidden
-from portal.language import lazy_gettext
+from portal.language import gettext, lazy_gettext
 from portal.services import undelivered
 from portal.views.leads.dashboard import blueprint
 

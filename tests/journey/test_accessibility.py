@@ -39,7 +39,10 @@ def test_nothing_stands_in_anybodys_way(
     installation: Installation, browser: Any, who: str | None, scheme: str
 ) -> None:
     # A page of its own: axe itself breaks the policy of our pages, which their own tests do not forgive.
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
+    # Without motion: axe must not look at what is still fading in.
+    context = browser.new_context(
+        viewport={"width": 1440, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
+    )
     page = context.new_page()
     if who is not None:
         log_in(page, installation, who)

@@ -164,7 +164,7 @@ def html_to_text(html: str) -> str:
     # Only mail with HTML pays for loading it.
     from inscriptis import get_text
 
-    if _is_too_deep(source):
+    if _is_too_deep(source) or has_too_many_attributes(source):
         return _without_tags(source)
     try:
         return storable(get_text(source)).strip("\n")
@@ -179,7 +179,7 @@ def _bounded(html: str) -> str:
     is_hostile = (
         bounded.count("&") + bounded.count("\u00a0") > _MOST_ESCAPED
         or _is_too_deep(bounded)
-        or _has_too_many_attributes(bounded)
+        or has_too_many_attributes(bounded)
     )
     if not is_hostile:
         return bounded
@@ -197,7 +197,8 @@ def _is_too_deep(html: str) -> bool:
     return False
 
 
-def _has_too_many_attributes(html: str) -> bool:
+def has_too_many_attributes(html: str) -> bool:
+    """Whether a tag has more attributes than any mail program writes: a parser would take minutes."""
     return any(
         len(_ATTRIBUTE_NAME.findall(found.group())) > _MOST_ATTRIBUTES
         for found in _WHOLE_TAG.finditer(html)

@@ -7,6 +7,7 @@ mail counts as new, because it is what the customer wants us to read.
 
 from dataclasses import dataclass
 
+from portal.channels.email.html import has_too_many_attributes, html_to_text
 from portal.channels.email.lines import NEW, QUOTED, SIGNATURE, Line, text_lines
 from portal.channels.email.quoting_html import Page, read_page
 from portal.channels.email.quoting_lines import judge_lines
@@ -37,7 +38,10 @@ def split_reply(text: str | None, html: str | None) -> SplitReply:
     from_text = _split_text(text) if text and text.strip() else None
     if not html or not html.strip():
         return from_text or SplitReply("", "", "")
-    from_html = _split_page(read_page(html[:LONGEST_JUDGED]))
+    judged = html[:LONGEST_JUDGED]
+    if has_too_many_attributes(judged):
+        return from_text or _split_text(html_to_text(judged))
+    from_html = _split_page(read_page(judged))
     if from_text is None or _is_better(from_html, from_text):
         return from_html
     return from_text

@@ -16,6 +16,7 @@ from portal.extensions import db
 from portal.models import Branch
 from portal.models.columns import now
 from portal.services import metrics_sql as sql
+from portal.wording import N_
 
 SECONDS, SHARE, PER_WEEK = "seconds", "share", "per_week"
 Row = Mapping[str, Any]
@@ -157,59 +158,78 @@ class Board:
 DEFINITIONS: Mapping[str, tuple[str, str, str, bool]] = {
     # name: label, unit, definition, whether lower is better
     "first_response_median": (
-        "First response",
+        N_("First response"),
         SECONDS,
-        "Half of the first answers given in the period came within this time. From the opening of the ticket to "
-        "the first reply of a person, nights and weekends included.",
+        N_(
+            "Half of the first answers given in the period came within this time. From the opening of the ticket to "
+            "the first reply of a person, nights and weekends included."
+        ),
         True,
     ),
     "first_response_p75": (
-        "Three in four within",
+        N_("Three in four within"),
         SECONDS,
-        "75 % of the first answers came within it.",
+        N_("75 % of the first answers came within it."),
         True,
     ),
-    "first_response_p90": ("Nine in ten within", SECONDS, "90 % of the first answers came within it.", True),
-    "first_response_business_median": (
-        "Median in working hours",
+    "first_response_p90": (
+        N_("Nine in ten within"),
         SECONDS,
-        "The same, counting only the branch's working hours: the reading of the first-response clock. Tickets "
-        "whose policy sets no such clock are left out.",
+        N_("90 % of the first answers came within it."),
+        True,
+    ),
+    "first_response_business_median": (
+        N_("Median in working hours"),
+        SECONDS,
+        N_(
+            "The same, counting only the branch's working hours: the reading of the first-response clock. Tickets "
+            "whose policy sets no such clock are left out."
+        ),
         True,
     ),
     "pickup_rate": (
-        "Pickup rate",
+        N_("Pickup rate"),
         SHARE,
-        "Of the tickets opened in the period, the share that an agent has taken by their own choice. Tickets "
-        "that are spam or in the trash are left out.",
+        N_(
+            "Of the tickets opened in the period, the share that an agent has taken by their own choice. Tickets "
+            "that are spam or in the trash are left out."
+        ),
         False,
     ),
     "template_usage": (
-        "Template usage",
+        N_("Template usage"),
         SHARE,
-        "Of the replies sent in the period, the share that was written from a template. Replies called back "
-        "before they left are left out.",
+        N_(
+            "Of the replies sent in the period, the share that was written from a template. Replies called back "
+            "before they left are left out."
+        ),
         False,
     ),
     "escalation_rate": (
-        "Escalation rate",
+        N_("Escalation rate"),
         SHARE,
-        "Of the tickets opened in the period, the share that has gone to a higher tier at least once, by hand "
-        "or by the clock. Tickets that are spam or in the trash are left out.",
+        N_(
+            "Of the tickets opened in the period, the share that has gone to a higher tier at least once, by hand "
+            "or by the clock. Tickets that are spam or in the trash are left out."
+        ),
         True,
     ),
     "login_frequency": (
-        "Logins per person and week",
+        N_("Logins per person and week"),
         PER_WEEK,
-        "Logins of the active members of these branches, for each member and seven days; members who never "
-        "logged in count.",
+        N_(
+            "Logins of the active members of these branches, for each member and seven days; members who never "
+            "logged in count."
+        ),
         False,
     ),
     "first_action": (
-        "Time to first action",
+        N_("Time to first action"),
         SECONDS,
-        "Half of the tickets opened by an agent for the first time in the period had waited no longer than this "
-        "to be looked at. From the opening of the ticket, nights and weekends included.",
+        N_(
+            "Half of the tickets opened by an agent for the first time in the period had waited no longer than this "
+            "to be looked at. From the opening of the ticket, nights and weekends included."
+        ),
         True,
     ),
 }

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from portal.language import gettext, ngettext
 from portal.services.metrics import Bar
 from portal.views.leads import wording
 
@@ -70,13 +71,13 @@ def _drawn(bar: Bar, x: float, width: float, top: float, url: str) -> DrawnBar:
     height = 0.0 if bar.median_seconds is None else max(2.0, HEIGHT * bar.median_seconds / top)
     days = wording.days(bar.first, bar.last)
     value = wording.duration(bar.median_seconds)
-    answers = "1 first answer" if bar.count == 1 else f"{bar.count:,} first answers"
+    answers = ngettext("%(num)s first answer", "%(num)s first answers", bar.count)
     return DrawnBar(
         x=x,
         y=round(HEIGHT - height, 2),
         width=width,
         height=round(height, 2),
-        label=f"{days}: {value}, {answers}" if bar.count else f"{days}: no first answer",
+        label=f"{days}: {value}, {answers}" if bar.count else gettext("%(days)s: no first answer", days=days),
         value=value,
         count=bar.count,
         days=days,

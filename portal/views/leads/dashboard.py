@@ -9,7 +9,7 @@ from flask_login import current_user, login_required
 
 from portal import access
 from portal.errors import Forbidden, UserFault
-from portal.language import says
+from portal.language import gettext, lazy_gettext, says
 from portal.models import Branch
 from portal.models.columns import now
 from portal.services import metrics
@@ -17,9 +17,48 @@ from portal.services.metrics import Backlog, Board, Figures, Metric, Period
 from portal.views.leads import links, wording
 from portal.views.leads.chart import Chart, trend_chart
 from portal.views.leads.period import period_from, presets
+from portal.wording import N_
 
 blueprint = Blueprint("leads", __name__)
-AGE_LABELS = ("under a day", "1 to 3 days", "3 to 7 days", "over a week")
+AGE_LABELS = (
+    lazy_gettext("under a day"),
+    lazy_gettext("1 to 3 days"),
+    lazy_gettext("3 to 7 days"),
+    lazy_gettext("over a week"),
+)
+# What a figure is measured on: one, many, and what is said where there is none.
+BASES = {
+    "answers": (
+        N_("1 first answer"),
+        N_("%(amount)s first answers"),
+        N_("No first answers in these days, so there is nothing to measure yet."),
+    ),
+    "measured": (
+        N_("1 first answer measured"),
+        N_("%(amount)s first answers measured"),
+        N_("No first answers were measured in these days, so there is nothing to show yet."),
+    ),
+    "opened": (
+        N_("1 ticket opened"),
+        N_("%(amount)s tickets opened"),
+        N_("No tickets opened in these days, so there is nothing to measure yet."),
+    ),
+    "replies": (
+        N_("1 reply sent"),
+        N_("%(amount)s replies sent"),
+        N_("No replies sent in these days, so there is nothing to measure yet."),
+    ),
+    "looked_at": (
+        N_("1 ticket looked at"),
+        N_("%(amount)s tickets looked at"),
+        N_("No tickets looked at in these days, so there is nothing to measure yet."),
+    ),
+    "people": (
+        N_("1 person"),
+        N_("%(amount)s people"),
+        N_("No people in these branches, so there is nothing to measure yet."),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -27,6 +66,8 @@ class Card:
     """One figure as it stands on the page."""
 
     metric: Metric
+    label: str
+    definition: str
     basis: str
     url: str | None
     value: str
@@ -107,13 +148,13 @@ def _figures(board: Board, chosen: list[Branch], branches: list[Branch]) -> dict
     return {
         "north_star": _card(
             board.total.first_response.median,
-            "first answers",
+            "answers",
             links.answered(board.period.first, board.period.last, board.period.time_zone, branch),
         ),
         "spread": [
-            _card(board.total.first_response.p75, "first answers"),
-            _card(board.total.first_response.p90, "first answers"),
-            _card(board.total.first_response.business_median, "first answers measured"),
+            _card(board.total.first_response.p75, "answers"),
+            _card(board.total.first_response.p90, "answers"),
+            _card(board.total.first_response.business_median, "measured"),
         ],
         "cards": _cards(board.total, board.period, branch),
         "chart": _chart(board, branch),
@@ -126,24 +167,28 @@ def _figures(board: Board, chosen: list[Branch], branches: list[Branch]) -> dict
 def _cards(figures: Figures, period: Period, branch: Branch | None) -> list[Card]:
     opened = links.opened(period, branch)
     return [
-        _card(figures.pickup, "tickets opened", opened),
-        _card(figures.template_usage, "replies sent"),
-        _card(figures.escalation, "tickets opened", opened),
-        _card(figures.first_action, "tickets looked at"),
+        _card(figures.pickup, "opened", opened),
+        _card(figures.template_usage, "replies"),
+        _card(figures.escalation, "opened", opened),
+        _card(figures.first_action, "looked_at"),
         _card(figures.logins, "people"),
     ]
 
 
 def _card(metric: Metric, basis: str, url: str | None = None) -> Card:
+    one, many, none = BASES[basis]
+    said = gettext(one) if metric.count == 1 else gettext(many, amount=f"{metric.count:,}")
     return Card(
         metric=metric,
-        basis=f"{metric.count:,} {basis}",
+        label=gettext(metric.label),
+        definition=gettext(metric.definition),
+        basis=said,
         url=url,
         value=wording.figure(metric),
         before=wording.previous_figure(metric),
         change=wording.change(metric),
         direction=wording.direction(metric),
-        missing=f"No {basis} in these days, so there is nothing to measure yet.",
+        missing=gettext(none),
     )
 
 

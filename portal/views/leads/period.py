@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from portal.errors import UserFault
+from portal.language import gettext
 from portal.services.metrics import Period
+from portal.wording import N_
 
-PRESETS = {7: "7 days", 30: "30 days", 90: "90 days"}
+PRESETS = (7, 30, 90)
 DEFAULT_DAYS = 30
 LONGEST_DAYS = 3 * 366
 EARLIEST = date(2000, 1, 1)
@@ -26,8 +28,8 @@ def period_from(args: Mapping[str, str], today: date, time_zone: str) -> Period:
     """`first` and `last` as ISO dates, else the `days` up to today. Raises UserFault with what to change."""
     if not args.get("first") and not args.get("last"):
         return _last_days(_days(args.get("days", "")), today, time_zone)
-    last = _date(args.get("last", ""), "The last day") or today
-    first = _date(args.get("first", ""), "The first day") or last - timedelta(days=DEFAULT_DAYS - 1)
+    last = _date(args.get("last", ""), N_("The last day")) or today
+    first = _date(args.get("first", ""), N_("The first day")) or last - timedelta(days=DEFAULT_DAYS - 1)
     if first > last:
         raise UserFault(
             "The first day (%(isoformat)s) lies after the last day (%(isoformat_2)s). Swap "
@@ -46,8 +48,12 @@ def period_from(args: Mapping[str, str], today: date, time_zone: str) -> Period:
 def presets(period: Period | None, today: date) -> list[Preset]:
     """The usual periods, with the one that is shown marked."""
     return [
-        Preset(days, label, period is not None and period.last == today and period.day_count == days)
-        for days, label in PRESETS.items()
+        Preset(
+            days,
+            gettext("%(amount)s days", amount=days),
+            period is not None and period.last == today and period.day_count == days,
+        )
+        for days in PRESETS
     ]
 
 
@@ -74,5 +80,5 @@ def _date(text: str, name: str) -> date | None:
     except ValueError as error:
         raise UserFault(
             "%(name)s is not a date. Write it like 2026-11-23.",
-            name=name,
+            name=gettext(name),
         ) from error

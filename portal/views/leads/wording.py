@@ -1,7 +1,10 @@
 """Figures in words, the same on every page of the leads."""
 
-from datetime import date
+from datetime import date, datetime
 
+from babel import dates
+
+from portal.language import formats, gettext
 from portal.services.metrics import PER_WEEK, SECONDS, SHARE, Metric
 
 NOTHING = "–"
@@ -50,14 +53,21 @@ def change(metric: Metric) -> str:
     if moved is None:
         return ""
     if abs(moved) < STEADY:
-        return "as before"
+        return gettext("as before")
     if metric.unit == SECONDS and moved >= 1:
-        return f"{1 + moved:.1f} times as long"
+        return gettext("%(times)s times as long", times=f"{1 + moved:.1f}")
+    percent, points = f"{abs(moved) * 100:.0f} %", f"{abs(moved) * 100:.1f}"
     if metric.unit == SECONDS:
-        return f"{abs(moved):.0%} {'slower' if moved > 0 else 'faster'}".replace("%", " %")
+        slower, faster = gettext("%(part)s slower", part=percent), gettext("%(part)s faster", part=percent)
+        return slower if moved > 0 else faster
     if metric.unit == SHARE:
-        return f"{abs(moved) * 100:.1f} points {'up' if moved > 0 else 'down'}"
-    return f"{abs(moved):.0%} {'more' if moved > 0 else 'less'}".replace("%", " %")
+        up, down = (
+            gettext("%(points)s points up", points=points),
+            gettext("%(points)s points down", points=points),
+        )
+        return up if moved > 0 else down
+    more, less = gettext("%(part)s more", part=percent), gettext("%(part)s less", part=percent)
+    return more if moved > 0 else less
 
 
 def direction(metric: Metric) -> str:
@@ -70,7 +80,8 @@ def direction(metric: Metric) -> str:
 
 def day(value: date, *, has_year: bool = False) -> str:
     """A day as it stands under a chart: 23 Nov, or 23 Nov 2026."""
-    return f"{value.day} {value:%b %Y}" if has_year else f"{value.day} {value:%b}"
+    moment = datetime(value.year, value.month, value.day)  # noqa: DTZ001 - a day has no zone
+    return dates.format_skeleton("yMMMd" if has_year else "MMMd", moment, locale=formats())
 
 
 def days(first: date, last: date) -> str:

@@ -1,4 +1,4 @@
-"""Every word of the pages is translated, and stays so."""
+"""Every word that is marked for it is translated, and no text of a template goes past that."""
 
 import re
 from pathlib import Path

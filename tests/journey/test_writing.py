@@ -64,7 +64,9 @@ def test_words_survive_crashes_second_thoughts_and_forgotten_files(
     expect(second.locator(".letter-note")).to_contain_text("please look")
     expect(colleague.locator("[data-bell-count]")).to_be_visible()
     bell.click()
-    colleague.locator(".bell-item").filter(has_text="mentioned you").click()
+    colleague.locator(".bell-item").filter(has_text="mentioned you in").filter(
+        has_text="The fridge hums"
+    ).click()
     expect(colleague.locator("#ticket-subject")).to_have_text("The fridge hums")
 
 

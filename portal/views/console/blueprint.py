@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, current_app, g
+from flask import Blueprint, current_app, g, request
 from flask_login import current_user
 
 from portal.models import User
@@ -17,6 +17,9 @@ SMALL_ID = "int(max=2147483647)"
 def ask_to_sign_in() -> Any:
     if current_user.is_authenticated:
         return None
+    if request.accept_mimetypes.best == "text/event-stream":
+        # A stream of hints cannot sign in; its page says so when it asks for something.
+        return "", 401
     return current_app.login_manager.unauthorized()  # type: ignore[attr-defined]
 
 

@@ -15,7 +15,7 @@ export function patchList(current, fresh, keepsRest = false) {
     if (!element || element.dataset.mark !== wanted.dataset.mark) {
       const place = element;
       element = document.importNode(wanted, true);
-      if (place) place.replaceWith(element);
+      if (place) takeThePlaceOf(place, element);
       isChanged = true;
       if (!place) element.classList.add("is-new");
     }
@@ -29,6 +29,14 @@ export function patchList(current, fresh, keepsRest = false) {
     isChanged = true;
   }
   if (isChanged) current.dispatchEvent(new CustomEvent("portal:swapped", { bubbles: true }));
+}
+
+/* Whoever stands on what is drawn anew goes on standing there. */
+function takeThePlaceOf(place, element) {
+  const parts = "a, input, button";
+  const at = [...place.querySelectorAll(parts)].indexOf(document.activeElement);
+  place.replaceWith(element);
+  if (at >= 0) element.querySelectorAll(parts)[at]?.focus({ preventScroll: true });
 }
 
 /** Replace `current` by `fresh` where they differ, unless somebody is busy in it. */

@@ -45,7 +45,8 @@ export function attach(list) {
   };
   const reach = (box) => {
     const shown = boxes();
-    const [from, to] = [shown.indexOf(last), shown.indexOf(box)].sort((one, other) => one - other);
+    // By its number: the row itself may have been drawn anew since.
+    const [from, to] = [shown.findIndex((each) => each.value === last), shown.indexOf(box)].sort((one, other) => one - other);
     return from < 0 ? [box] : shown.slice(from, to + 1);
   };
   const boxHere = () => document.activeElement?.closest(".row-box")?.querySelector(".row-pick input");
@@ -53,7 +54,7 @@ export function attach(list) {
     const here = boxHere();
     move(list, event.key === "J" ? 1 : -1, event);
     choose([here, boxHere()].filter(Boolean), true);
-    last = boxHere();
+    last = boxHere()?.value;
   };
   const chooseUnseen = async () => {
     const response = await request(rest.dataset.rest).catch(() => null);
@@ -71,7 +72,7 @@ export function attach(list) {
     const box = event.target.closest(".row-pick input");
     if (!box) return;
     choose(event.shiftKey && last ? reach(box) : [box], box.checked);
-    last = box;
+    last = box.value;
   });
   all.addEventListener("change", () => choose(boxes(), all.checked));
   bar.querySelector("[data-none]").addEventListener("click", clear);
@@ -90,7 +91,7 @@ export function attach(list) {
     if (!box) return;
     event.preventDefault();
     choose(event.shiftKey && last ? reach(box) : [box], event.shiftKey || !chosen.has(box.value));
-    last = box;
+    last = box.value;
   });
   list.addEventListener("portal:swapped", tell);
   document.addEventListener("portal:done", (event) => event.target.matches("[data-bulk]") && clear());

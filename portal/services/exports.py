@@ -93,7 +93,7 @@ def _export_of(tickets: Select[Any], own_fields: Sequence[Field]) -> Select[Any]
     return (
         tickets.with_only_columns(
             *_columns(branch, assignee, customer, addresses, tags),
-            *(_field_column(field).label(field.name) for field in own_fields),
+            *(_field_column(field).label(_harmless(field.name)) for field in own_fields),
             maintain_column_froms=True,
         )
         .join(branch, branch.id == Ticket.branch_id)
@@ -170,6 +170,11 @@ def _tag_names(tickets: Select[Any]) -> Any:
 def _safe(column: Any) -> ColumnElement[str]:
     """The text of a cell that no spreadsheet takes for a formula."""
     return case((func.ascii(column).in_(FORMULA_STARTS), literal("'") + column), else_=cast(column, String))
+
+
+def _harmless(name: str) -> str:
+    """The same for the head of a column."""
+    return f"'{name}" if name and ord(name[0]) in FORMULA_STARTS else name
 
 
 def _in_words(column: Any, words: Mapping[str, str]) -> ColumnElement[str]:

@@ -156,3 +156,30 @@ def test_a_value_for_sharing_that_cannot_be_read_is_refused(make, desk, login) -
     answer = leads.post("/queue/views", data={"name": "x", "view": "open", "shared_with": "everyone"})
     assert answer.status_code == 422
     assert db.session.query(SavedView).count() == 0
+
+
+def test_a_removed_view_comes_back_as_it_was_for_whoever_removed_it(make, desk, login) -> None:
+    branch, agent, client = desk
+    lead = login(make.agent("Lead", branch))
+    db.session.add(
+        SavedView(owner_id=agent.id, branch_id=branch.id, name="Late", filter={"sla": "late"}, position=3)
+    )
+    db.session.commit()
+
+    def told(view: SavedView) -> tuple:
+        return view.owner_id, view.branch_id, view.name, view.filter, view.position
+
+    kept = db.session.query(SavedView).one()
+    before = told(kept)
+    answer = lead.post(f"/queue/views/{kept.id}/remove", headers={"X-Partial": "1"}).json
+    assert db.session.query(SavedView).count() == 0
+    back = answer["action"]
+    damaged = {"undo": back["fields"]["undo"][:-2]}
+    for someone, fields in ((client, back["fields"]), (lead, damaged), (lead, {})):
+        assert someone.post(back["post"], data=fields).status_code == 422
+    assert db.session.query(SavedView).count() == 0
+    assert "is back" in lead.post(back["post"], data=back["fields"]).json["says"]
+    assert told(db.session.query(SavedView).one()) == before
+    # Pressed twice, it does not come twice.
+    assert lead.post(back["post"], data=back["fields"]).status_code == 422
+    assert db.session.query(SavedView).count() == 1

@@ -138,7 +138,7 @@ def test_the_list_goes_out_after_the_request_has_ended(
 def test_the_desks_own_fields_are_columns(make: Factory, login: Callable) -> None:
     colours = [{"key": key, "label": key.title(), "is_active": True} for key in ("blue", "red")]
     branch = make.branch()
-    make.field("order", name="Order: 100 % of “it”", position=1)
+    make.field("order", name="=Order: 100 % of “it”", position=1)
     make.field("amount", kind="number")
     make.field("bought", kind="date")
     make.field("insured", kind="yes_no")
@@ -161,7 +161,7 @@ def test_the_desks_own_fields_are_columns(make: Factory, login: Callable) -> Non
     answer = client.get("/queue/export.csv?view=open&sort=newest&field.amount.to=0")
     rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
     own = list(rows[0])[-6:]
-    assert own == ["Order: 100 % of “it”", "Amount", "Bought", "Colour", "Colours", "Insured"]
+    assert own == ["'=Order: 100 % of “it”", "Amount", "Bought", "Colour", "Colours", "Insured"]
     assert [[row[name] for name in own] for row in rows] == [
         ["'=1+1", "-9.5", "2026-11-03", "gold", "Blue; Red", "No"]
     ]

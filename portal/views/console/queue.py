@@ -3,11 +3,12 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import flash, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from portal import access
 from portal.errors import UserFault
+from portal.errors_pages import wants_partial
 from portal.language import gettext, says
 from portal.rules.bulk import MOST_TICKETS
 from portal.services import saved_views
@@ -112,9 +113,23 @@ def save_view() -> Response:
 
 @blueprint.post("/queue/views/<int:view_id>/remove")
 def remove_view(view_id: int) -> Response:
-    saved_views.remove_view(person(), view_id)
-    flash(gettext("The view is removed; its tickets are where they were."), "success")
+    undo = saved_views.remove_view(person(), view_id)
+    says = gettext("The view is removed; its tickets are where they were.")
+    if wants_partial():
+        back = {
+            "label": gettext("Undo"),
+            "post": url_for("console.bring_view_back"),
+            "fields": {"undo": undo},
+        }
+        return jsonify(says=says, action=back)
+    flash(says, "success")
     return redirect(url_for("console.queue"))
+
+
+@blueprint.post("/queue/views/undo")
+def bring_view_back() -> Response:
+    name = saved_views.bring_back(person(), request.form.get("undo", ""))
+    return jsonify(says=gettext("The view “%(name)s” is back.", name=name))
 
 
 def wanted_list() -> TicketFilter:

@@ -140,6 +140,7 @@ def test_an_agents_day(installation: Installation, open_page: Callable[..., Any]
     # Three tickets in one go, by keys alone; what will change is shown first, and all of it can be taken back.
     ann.goto(f"{installation.base_url}/queue?view=branch&sort=newest")
     expect(ann.locator("a.row").nth(3)).to_be_visible()
+    expect(ann.locator(".bulk-bar[data-ready]")).to_be_attached()
     for key in ("j", "x", "j", "j", "Shift+X"):
         ann.keyboard.press(key)
     expect(ann.locator(".bulk-count")).to_have_text("3 selected")

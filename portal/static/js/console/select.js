@@ -95,6 +95,7 @@ export function attach(list) {
   });
   list.addEventListener("portal:swapped", tell);
   document.addEventListener("portal:done", (event) => event.target.matches("[data-bulk]") && clear());
+  bar.dataset.ready = "";
   tell();
 }
 

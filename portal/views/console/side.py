@@ -29,7 +29,9 @@ class ClockLine:
     value: str
     percent: int
     tone: str
-    title: str
+    reason: str
+    # When it runs out by the wall clock: the figures count working time, where the policy does.
+    due: str
     has_bar: bool
 
 
@@ -204,7 +206,7 @@ def _clock_line(clock: ClockView, reader: Reader) -> ClockLine:
     else:
         value = gettext("%(span)s left", span=words.span(left))
     due = (
-        gettext("due %(moment)s", moment=reader.moment(clock.due_at))
+        gettext("due %(moment)s", moment=reader.at_moment(clock.due_at))
         if clock.due_at and clock.stopped_at is None
         else ""
     )
@@ -213,7 +215,8 @@ def _clock_line(clock: ClockView, reader: Reader) -> ClockLine:
         value=value,
         percent=min(clock.percent, 100),
         tone=tone if clock.stopped_at is None or clock.is_breached else "",
-        title=" · ".join(part for part in (clock.reason, due) if part),
+        reason=clock.reason,
+        due=due,
         has_bar=clock.stopped_at is None,
     )
 

@@ -28,6 +28,8 @@ LONGEST_NAME = 60
 LONGEST_TEXT = 500
 MOST_CHOICES = 200
 YES_NO = {"yes": True, "no": False}
+# What an address says of a field that is asked to be empty: field.amount.is=empty.
+EMPTY = "empty"
 
 _KEY = re.compile(r"[a-z][a-z0-9_]*")
 # As many figures as a float gives back unchanged.
@@ -80,7 +82,8 @@ class Field:
 class Condition:
     """What a list of tickets asks of one field: one of these values, or what lies between two, both included.
 
-    Where the field `is_many`, a value is a list, and one of these in it is enough.
+    Where the field `is_many`, a value is a list, and one of these in it is enough. With `or_empty` tickets that have
+    the field without a value match as well; alone it asks for these only.
     """
 
     key: str
@@ -88,6 +91,12 @@ class Condition:
     first: Value | None = None
     last: Value | None = None
     is_many: bool = False
+    or_empty: bool = False
+
+    @property
+    def asks_for_value(self) -> bool:
+        """Whether a value can match at all."""
+        return bool(self.any_of) or self.first is not None or self.last is not None
 
 
 def read_value(field: Field, written: Sequence[str], current: Value | None = None) -> Value | None:
@@ -108,7 +117,7 @@ def read_value(field: Field, written: Sequence[str], current: Value | None = Non
 
 
 def read_condition(field: Field, written: Mapping[str, str]) -> Condition:
-    """What the words of an address ask of the field: {"": value or values, "from": …, "to": …}.
+    """What the words of an address ask of the field: {"": value or values, "from": …, "to": …, "is": "empty"}.
 
     Several choices have commas between them; retired ones can be asked for. Raises UnreadableValueError.
     """
@@ -116,12 +125,21 @@ def read_condition(field: Field, written: Mapping[str, str]) -> Condition:
         raise UnreadableValueError(
             f"“{field.name}” has no order: it can be one value, not from one to another."
         )
+    if written.get("is", EMPTY) not in ("", EMPTY):
+        raise UnreadableValueError(f"“{field.name}” can be asked to be “{EMPTY}”, not “{written['is']}”.")
     several = written.get("", "").split(",") if field.kind in WITH_CHOICES else [written.get("", "")]
     known = tuple(field.labels)
     any_of = [_plain_value(field, text, known) for text in (each.strip() for each in several) if text]
     bounds = [written.get(end, "").strip() for end in ("from", "to")]
     first, last = (_plain_value(field, bound) if bound else None for bound in bounds)
-    return Condition(field.key, tuple(dict.fromkeys(any_of)), first, last, is_many=field.kind == "choices")
+    return Condition(
+        field.key,
+        tuple(dict.fromkeys(any_of)),
+        first,
+        last,
+        is_many=field.kind == "choices",
+        or_empty=bool(written.get("is")),
+    )
 
 
 def write_condition(condition: Condition) -> dict[str, str]:
@@ -130,6 +148,7 @@ def write_condition(condition: Condition) -> dict[str, str]:
         "": ",".join(write_value(value)[0] for value in condition.any_of),
         "from": write_value(condition.first)[0] if condition.first is not None else "",
         "to": write_value(condition.last)[0] if condition.last is not None else "",
+        "is": EMPTY if condition.or_empty else "",
     }
     return {name: text for name, text in parts.items() if text}
 
@@ -159,15 +178,16 @@ def say_value(field: Field, value: Value | None) -> str:
     return write_value(value)[0]
 
 
-def say_condition(field: Field, condition: Condition) -> str:
-    """The condition in words: Colour: Blue, Red; Amount: from 5 to 10."""
+def say_condition(field: Field, condition: Condition, nothing: str = "no value") -> str:
+    """The condition in words: Colour: Blue, Red; Amount: from 5 to 10; Order: no value, which `nothing` says."""
     parts = [
         say_value(replace(field, kind="choice") if condition.is_many else field, one)
         for one in condition.any_of
     ]
     bounds = (("from", condition.first), ("until" if field.kind == "date" else "to", condition.last))
     span = " ".join(f"{word} {say_value(field, bound)}" for word, bound in bounds if bound is not None)
-    return f"{field.name}: " + ", ".join([*parts, span] if span else parts)
+    parts += [span] if span else []
+    return f"{field.name}: " + ", ".join([*parts, nothing] if condition.or_empty else parts)
 
 
 def value_from(stored: Any) -> Value | None:

@@ -59,7 +59,15 @@ def test_names_out_of_reach_are_not_told(make, desk) -> None:
     for page in (client.get(address).text, client.get(address.replace("/queue", "/queue/filter")).text):
         for name in ("Stranger", "Secret words", "Hidden Harry", field.name):
             assert name not in page
-    assert client.get("/queue?field.secret=1").status_code == 404
+    for address in (
+        "/queue?field.secret=1",
+        "/queue?field.secret.from=x",
+        "/queue/filter?field.secret.is=empty",
+    ):
+        refused = client.get(address)
+        assert refused.status_code == 422
+        assert "There is no field" in refused.text
+        assert field.name not in refused.text
     assert client.get(f"/queue?branch={foreign.id}").status_code == 404
     found = client.get("/addresses?customers=1&q=harry").json
     assert found == []
@@ -183,3 +191,40 @@ def test_a_removed_view_comes_back_as_it_was_for_whoever_removed_it(make, desk, 
     # Pressed twice, it does not come twice.
     assert lead.post(back["post"], data=back["fields"]).status_code == 422
     assert db.session.query(SavedView).count() == 1
+
+
+def test_what_is_asked_to_be_empty_is_said_and_can_be_taken_back(make, desk) -> None:
+    _, _, client = desk
+    make.field("colour", kind="choice", choices=COLOURS, name="Colour")
+    make.field("amount", kind="number", name="Amount")
+    address = (
+        "/queue?view=all&field.colour=blue&field.colour.is=empty"
+        "&is_untagged=yes&is_unanswered=yes&field.amount.is=empty"
+    )
+    page = client.get(address).text
+    for said in ("Colour: Dark blue, no value", "Amount: no value", "No tag", "First answered not yet"):
+        assert f">{said}<" in page, said
+    assert (
+        'href="/queue?view=all&amp;is_untagged=yes&amp;is_unanswered=yes&amp;field.amount.is=empty"' in page
+    )
+    form = client.get(address.replace("/queue", "/queue/filter")).text
+    for name in ("field.colour.is", "field.amount.is", "is_untagged", "is_unanswered"):
+        box = next(line for line in form.splitlines() if f'name="{name}"' in line)
+        assert "checked" in box, name
+
+
+def test_a_shared_view_about_what_is_out_of_reach_says_so_instead_of_showing_something_else(
+    make, desk, login
+) -> None:
+    branch, _, client = desk
+    make.field("secret", name="Secret field", branches=[make.branch()])
+    lead = make.agent("Admin")
+    view = {"name": "Ours & <b>theirs</b>", "field.secret": "x", "shared_with": branch.id}
+    assert login(lead).post("/queue/views", data=view).status_code == 302
+    page = client.get("/queue").text
+    assert "Ours &amp; &lt;b&gt;theirs&lt;/b&gt;" in page
+    assert 'href="/queue?field.secret=x"' in page
+    refused = client.get("/queue?field.secret=x")
+    assert refused.status_code == 422
+    assert "There is no field" in refused.text
+    assert "Secret field" not in refused.text

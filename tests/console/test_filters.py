@@ -1,6 +1,6 @@
 """The queue's filter: read from an address, written back, applied within reach."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from sqlalchemy import text
@@ -9,10 +9,14 @@ from werkzeug.datastructures import MultiDict
 from portal import access
 from portal.errors import NotFound, UserFault
 from portal.extensions import db
+from portal.models import User
 from portal.models.columns import now
 from portal.services import tickets
 from portal.views.console.filters import TicketFilter, filter_from
 from tests.factory import Factory
+
+# For addresses that name nothing of which it matters who asks.
+ANYONE = User()
 
 
 @pytest.mark.parametrize(
@@ -36,9 +40,9 @@ from tests.factory import Factory
     ],
 )
 def test_an_address_is_read_and_written_back(args: dict[str, str], wanted: TicketFilter) -> None:
-    found = filter_from(MultiDict(args))
+    found = filter_from(MultiDict(args), ANYONE)
     assert found == wanted
-    assert filter_from(found.to_args()) == wanted
+    assert filter_from(found.to_args(), ANYONE) == wanted
 
 
 @pytest.mark.parametrize(
@@ -61,12 +65,12 @@ def test_an_address_is_read_and_written_back(args: dict[str, str], wanted: Ticke
 )
 def test_what_cannot_be_read_is_refused_in_words(args: dict[str, str], says: str) -> None:
     with pytest.raises(UserFault, match=says):
-        filter_from(args)
+        filter_from(args, ANYONE)
 
 
 def test_everything_wrong_is_said_at_once() -> None:
     with pytest.raises(UserFault, match=r"no view.*no status"):
-        filter_from({"view": "x", "status": "y"})
+        filter_from({"view": "x", "status": "y"}, ANYONE)
 
 
 def test_each_condition_narrows(make: Factory) -> None:
@@ -149,16 +153,16 @@ COLOURS = [
     ],
 )
 def test_several_values_are_read_and_written_back(args: dict[str, str], wanted: TicketFilter) -> None:
-    found = filter_from(MultiDict(args))
+    found = filter_from(MultiDict(args), ANYONE)
     assert found == wanted
-    assert filter_from(found.to_args()) == wanted
+    assert filter_from(found.to_args(), ANYONE) == wanted
 
 
 def test_a_form_that_sends_a_name_twice_means_both() -> None:
     sent = MultiDict(
         [("status", "open"), ("status", ""), ("status", "new"), ("assignee", "me"), ("assignee", "3")]
     )
-    assert filter_from(sent) == TicketFilter(status=("new", "open"), assignee=("me", "3"))
+    assert filter_from(sent, ANYONE) == TicketFilter(status=("new", "open"), assignee=("me", "3"))
 
 
 @pytest.mark.parametrize(
@@ -177,11 +181,11 @@ def test_a_form_that_sends_a_name_twice_means_both() -> None:
 )
 def test_what_cannot_be_read_of_several_is_refused(args: dict[str, str], says: str) -> None:
     with pytest.raises(UserFault, match=says):
-        filter_from(args)
+        filter_from(args, ANYONE)
 
 
 def found_by(agent, **args: str) -> set[int]:
-    return {ticket.id for ticket in db.session.scalars(filter_from(args).of(agent))}
+    return {ticket.id for ticket in db.session.scalars(filter_from(args, agent).of(agent))}
 
 
 def test_several_values_mean_any_of_them(make: Factory) -> None:
@@ -266,7 +270,8 @@ def test_the_desks_own_fields_narrow_by_value_and_by_range(make: Factory) -> Non
         {"field.amount.to": "9.5", "field.colours": "blue,pink"},
     ):
         assert found_by(agent, **args) == {ticket.id}, args
-        assert filter_from(filter_from(args).to_args()) == filter_from(args)
+        asked = filter_from(args, agent)
+        assert filter_from(asked.to_args(), agent) == asked
     assert found_by(agent, **{"field.amount.from": "-1"}) > {ticket.id}
     assert found_by(agent, **{"field.order": ""}) > {ticket.id}
 
@@ -277,6 +282,8 @@ def test_the_desks_own_fields_narrow_by_value_and_by_range(make: Factory) -> Non
         ({"field.unknown": "1"}, "There is no field “unknown”"),
         ({"field.amount": "many"}, "“Amount” must be a number"),
         ({"field.amount.until": "1"}, "There is no field “amount”"),
+        ({"field.amount.is": "full"}, "can be asked to be “empty”"),
+        ({"is_untagged": "no"}, "There is no is_untagged “no”"),
         ({"field.": "1"}, "There is no field “”"),
         ({"field.colour": "gold"}, "“gold” cannot be chosen"),
     ],
@@ -285,20 +292,72 @@ def test_a_question_that_no_field_can_take_is_refused(make: Factory, args: dict[
     make.field("amount", kind="number")
     make.field("colour", kind="choice", choices=COLOURS)
     with pytest.raises(UserFault, match=says):
-        filter_from(args)
+        filter_from(args, ANYONE)
 
 
-def test_a_field_of_a_branch_out_of_reach_is_not_found(make: Factory) -> None:
+@pytest.mark.parametrize("end", ["", ".from", ".to", ".is", ".until"])
+@pytest.mark.parametrize("value", ["9", "x", "empty"])
+def test_a_field_out_of_reach_is_answered_like_one_that_does_not_exist(
+    make: Factory, end: str, value: str
+) -> None:
     agent = make.agent(branch=make.branch())
-    make.field("secret", branches=[make.branch()])
-    with pytest.raises(NotFound):
-        filter_from({"field.secret": "x"}).apply(access.visible_tickets(agent), agent)
+    make.field("secret", kind="number", name="Turnover", branches=[make.branch()])
+
+    def answer(key: str) -> str:
+        with pytest.raises(UserFault) as refused:
+            filter_from({f"field.{key}{end}": value}, agent)
+        return str(refused.value).replace(key, "…")
+
+    assert answer("secret") == answer("nothing")
+
+
+def test_a_field_without_a_value_is_found_beside_values_or_alone(make: Factory) -> None:
+    here, other = make.branch(), make.branch()
+    agent = make.agent("Admin")
+    make.field("order", branches=[here])
+    make.field("amount", kind="number")
+    make.field("colours", kind="choices", choices=COLOURS)
+    full = make.ticket(here, fields={"order": "A-17", "amount": 5, "colours": ["red"]})
+    half = make.ticket(here, fields={"amount": 0})
+    none = make.ticket(here)
+    foreign = make.ticket(other)
+    for args, wanted in (
+        ({"field.order.is": "empty"}, {half, none}),
+        ({"field.order.is": "empty", "field.order": "A-17"}, {full, half, none}),
+        ({"field.amount.is": "empty"}, {none, foreign}),
+        ({"field.amount.is": "empty", "field.amount.from": "1"}, {full, none, foreign}),
+        ({"field.colours.is": "empty", "field.colours": "red", "field.amount.to": "0"}, {half}),
+        ({"field.order.is": "empty", "field.amount.is": "empty"}, {none}),
+    ):
+        assert found_by(agent, **args) == {ticket.id for ticket in wanted}, args
+        asked = filter_from(args, agent)
+        assert filter_from(asked.to_args(), agent) == asked
+
+
+def test_tickets_without_a_tag_or_an_answer_are_found_beside_others_or_alone(make: Factory) -> None:
+    branch = make.branch()
+    agent = make.agent(branch=branch)
+    tagged, other, bare = (make.ticket(branch) for _ in range(3))
+    tickets.set_tags(tagged, ["parcel"], agent)
+    tickets.set_tags(other, ["broken"], agent)
+    tagged.first_responded_at = datetime(2026, 11, 2, 12, tzinfo=UTC)
+    other.first_responded_at = datetime(2026, 11, 9, 12, tzinfo=UTC)
+    db.session.commit()
+    for args, wanted in (
+        ({"is_untagged": "yes"}, {bare}),
+        ({"is_untagged": "yes", "tag": "parcel"}, {tagged, bare}),
+        ({"is_unanswered": "yes"}, {bare}),
+        ({"is_unanswered": "yes", "answered_to": "2026-11-05"}, {tagged, bare}),
+    ):
+        assert found_by(agent, **args) == {ticket.id for ticket in wanted}, args
+        asked = filter_from(args, agent)
+        assert filter_from(asked.to_args(), agent) == asked
 
 
 def test_a_field_is_found_by_its_index(make: Factory) -> None:
     make.field("order")
     agent = make.agent("Admin")
-    found = filter_from({"field.order": "A-17"}).apply(access.visible_tickets(agent), agent)
+    found = filter_from({"field.order": "A-17"}, agent).apply(access.visible_tickets(agent), agent)
     db.session.execute(text("SET LOCAL enable_seqscan = off"))
     compiled = found.compile(db.engine, compile_kwargs={"literal_binds": True})
     plan = "\n".join(db.session.scalars(text("EXPLAIN " + str(compiled).replace(":", r"\:"))))

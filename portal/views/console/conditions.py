@@ -28,6 +28,7 @@ from portal.models.customer import IDENTITY_KINDS
 from portal.models.ticket import ticket_tag
 from portal.rules.fields import Condition
 from portal.rules.lifecycle import OPEN_STATUSES
+from portal.services import fields
 from portal.views.console import paging, search
 
 if TYPE_CHECKING:
@@ -54,12 +55,12 @@ def conditions_of(wanted: "TicketFilter", user: User) -> list[ColumnElement[bool
         Ticket.type.in_(wanted.type) if wanted.type else None,
         Ticket.severity.in_(wanted.severity) if wanted.severity else None,
         Ticket.channel_kind.in_(wanted.channel) if wanted.channel else None,
-        _tagged(wanted) if wanted.tag or wanted.tag_id else None,
+        _tagged(wanted) if wanted.tag or wanted.tag_id or wanted.is_untagged else None,
         _of_customer(wanted.customer) if wanted.customer else None,
         _with_template(wanted.template) if wanted.template else None,
         _of_sla(wanted.sla),
         *_of_days(wanted),
-        *(condition for one in wanted.fields for condition in _of_field(one)),
+        *_of_fields(wanted.fields, user),
         search.matches(wanted.text, user, wanted.zone) if wanted.text else None,
     ]
     return [condition for condition in given if condition is not None]
@@ -113,7 +114,9 @@ def _of_assignee(assignees: tuple[str, ...], user: User) -> ColumnElement[bool] 
 def _tagged(wanted: "TicketFilter") -> ColumnElement[bool]:
     ids = [select(Tag.id).where(Tag.name.in_(wanted.tag))] if wanted.tag else []
     is_meant = or_(*(ticket_tag.c.tag_id.in_(each) for each in ids), ticket_tag.c.tag_id.in_(wanted.tag_id))
-    return exists(select(ticket_tag.c.ticket_id).where(ticket_tag.c.ticket_id == Ticket.id, is_meant))
+    any_tag = select(ticket_tag.c.ticket_id).where(ticket_tag.c.ticket_id == Ticket.id)
+    found = [exists(any_tag.where(is_meant))] if wanted.tag or wanted.tag_id else []
+    return or_(*found, ~exists(any_tag)) if wanted.is_untagged else found[0]
 
 
 def _of_customer(customer: str) -> ColumnElement[bool]:
@@ -140,8 +143,25 @@ def _with_template(template_ids: tuple[int, ...]) -> ColumnElement[bool]:
     )
 
 
-def _of_field(condition: Condition) -> list[ColumnElement[bool]]:
-    """As portal.rules.fields.Condition says. The first one lets the index of tickets with values be used."""
+def _of_fields(conditions: tuple[Condition, ...], user: User) -> list[ColumnElement[bool]]:
+    """As portal.rules.fields.Condition says. Who asks for what is empty means tickets that have the field."""
+    asks_for_empty = any(condition.or_empty for condition in conditions)
+    known = {field.key: field for field in fields.visible_definitions(user)} if asks_for_empty else {}
+    found = []
+    for condition in conditions:
+        held = _with_value(condition) if condition.asks_for_value else []
+        if not condition.or_empty:
+            found += held
+            continue
+        places = known[condition.key].branch_ids if condition.key in known else frozenset()
+        has_field = [Ticket.branch_id.in_(sorted(places))] if places else []
+        is_empty = and_(~Ticket.fields.has_key(condition.key), *has_field)
+        found.append(or_(is_empty, and_(*held)) if held else is_empty)
+    return found
+
+
+def _with_value(condition: Condition) -> list[ColumnElement[bool]]:
+    """The first one lets the index of tickets with values be used."""
     stored = Ticket.fields[condition.key]
     found: list[ColumnElement[bool]] = [Ticket.fields != literal_column("'{}'::jsonb")]
     if condition.any_of:
@@ -178,18 +198,20 @@ def _of_sla(state: str) -> ColumnElement[bool] | None:
 
 def _of_days(wanted: "TicketFilter") -> list[ColumnElement[bool]]:
     zone = ZoneInfo(wanted.zone or "UTC")
-    spans = (
-        (Ticket.created_at, wanted.opened_from, wanted.opened_to),
-        (Ticket.first_responded_at, wanted.answered_from, wanted.answered_to),
-        (Ticket.last_activity_at, wanted.activity_from, wanted.activity_to),
-    )
-    found: list[ColumnElement[bool]] = []
-    for column, first, last in spans:
-        if first:
-            found.append(column >= _midnight(first, zone))
-        if last:
-            found.append(column < _midnight(last + timedelta(days=1), zone))
-    return found
+    answered = _between(Ticket.first_responded_at, wanted.answered_from, wanted.answered_to, zone)
+    if wanted.is_unanswered:
+        is_unanswered = Ticket.first_responded_at.is_(None)
+        answered = [or_(is_unanswered, and_(*answered)) if answered else is_unanswered]
+    return [
+        *_between(Ticket.created_at, wanted.opened_from, wanted.opened_to, zone),
+        *answered,
+        *_between(Ticket.last_activity_at, wanted.activity_from, wanted.activity_to, zone),
+    ]
+
+
+def _between(column: Any, first: date | None, last: date | None, zone: ZoneInfo) -> list[ColumnElement[bool]]:
+    begins = [column >= _midnight(first, zone)] if first else []
+    return begins + ([column < _midnight(last + timedelta(days=1), zone)] if last else [])
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

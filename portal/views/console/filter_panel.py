@@ -19,7 +19,7 @@ from portal.rules import lifecycle
 from portal.services import fields, saved_views
 from portal.views.console import lists, words
 from portal.views.console.blueprint import blueprint, person
-from portal.views.console.filters import FIELD_PREFIX, SLA_STATES, TicketFilter, filter_from
+from portal.views.console.filters import FIELD_ENDS, FIELD_PREFIX, SLA_STATES, TicketFilter, filter_from
 from portal.views.console.paging import ORDERS
 
 MOST_TEMPLATES = 500
@@ -42,11 +42,12 @@ class Narrowing:
 
 @dataclass(frozen=True)
 class Option:
-    """Something to choose, and whether the filter asks for it."""
+    """Something to choose, and whether the filter asks for it; under a name of its own where it has one."""
 
     value: str
     label: str
     is_chosen: bool
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,13 @@ class FieldPart:
     value: str
     first: str
     last: str
+    is_empty: bool
 
 
 @blueprint.get("/queue/filter")
 def filter_form() -> str:
     """The panel: in the queue's page for a script, else a page of its own."""
-    wanted = filter_from(request.args)
+    wanted = filter_from(request.args, person())
     page = "console/_filter_form.html" if wants_partial() else "console/filter_form.html"
     return render_template(page, wanted=wanted, **_form_of(wanted))
 
@@ -117,19 +119,22 @@ def _narrowings(wanted: TicketFilter) -> Iterator[Narrowing]:
 
     for name, label in _said(wanted, names):
         if label:
-            yield without(label, name)
+            yield without(label, *(("tag", "tag_id", "is_untagged") if name == "tag" else (name,)))
     for name, label in SPANS.items():
         first, last = getattr(wanted, f"{name}_from"), getattr(wanted, f"{name}_to")
-        if first or last:
-            said = [gettext("from %(day)s", day=first)] if first else []
-            said += [gettext("until %(day)s", day=last)] if last else []
-            yield without(f"{label} {' '.join(said)}", f"{name}_from", f"{name}_to")
+        said = [gettext("from %(day)s", day=first)] if first else []
+        said += [gettext("until %(day)s", day=last)] if last else []
+        parts = [" ".join(said)] if said else []
+        if name == "answered" and wanted.is_unanswered:
+            parts.append(gettext("not yet"))
+        if parts:
+            yield without(f"{label} {words.either(parts)}", f"{name}_from", f"{name}_to", "is_unanswered")
     known = {field.key: field for field in fields.visible_definitions(person())} if wanted.fields else {}
     for condition in wanted.fields:
         prefix = FIELD_PREFIX + condition.key
         if condition.key in known:
-            said_there = field_rules.say_condition(known[condition.key], condition)
-            yield without(said_there, prefix, f"{prefix}.from", f"{prefix}.to")
+            said_there = field_rules.say_condition(known[condition.key], condition, gettext("no value"))
+            yield without(said_there, *(f"{prefix}.{end}".rstrip(".") for end in FIELD_ENDS))
 
 
 def _said(wanted: TicketFilter, names: dict[tuple[str, str], str]) -> Iterator[tuple[str, str]]:
@@ -153,9 +158,9 @@ def _said(wanted: TicketFilter, names: dict[tuple[str, str], str]) -> Iterator[t
     yield "type", words.either(words.TYPES[kind] for kind in wanted.type)
     yield "severity", _severities(wanted)
     yield "channel", words.either(words.CHANNELS[kind] for kind in wanted.channel)
-    for name in ("tag", "tag_id"):
-        said = tags[: len(wanted.tag)] if name == "tag" else tags[len(wanted.tag) :]
-        yield name, gettext("Tag %(names)s", names=words.either(said)) if said else ""
+    tags += [gettext("none")] if tags and wanted.is_untagged else []
+    yield "tag", gettext("Tag %(names)s", names=words.either(tags)) if tags else ""
+    yield "is_untagged", gettext("No tag") if wanted.is_untagged and not tags else ""
     yield (
         "customer",
         gettext("Customer %(name)s", name=customer or gettext("without a name")) if wanted.customer else "",
@@ -216,7 +221,12 @@ def _form_of(wanted: TicketFilter) -> dict[str, Any]:
         "own_fields": [_field_part(field, asked.get(field.key)) for field in shown],
         "orders": [order for name, order in ORDERS.items() if _fits(name, wanted)],
         "is_more_open": bool(
-            wanted.type or wanted.severity or wanted.channel or wanted.template or wanted.tier
+            wanted.type
+            or wanted.severity
+            or wanted.channel
+            or wanted.template
+            or wanted.tier
+            or wanted.is_unanswered
         )
         or any(
             getattr(wanted, f"{name}_{end}") for name in ("activity", "answered") for end in ("from", "to")
@@ -237,20 +247,24 @@ def _field_part(field: field_rules.Field, asked: field_rules.Condition | None) -
     chosen = written.get("", "").split(",")
     options = dict.fromkeys(field_rules.YES_NO) if field.kind == "yes_no" else field.labels
     labels = {key: label or key.capitalize() for key, label in options.items()}
+    is_empty = asked is not None and asked.or_empty
+    nothing = Option(field_rules.EMPTY, gettext("No value"), is_empty, name=f"{name}.is")
     return FieldPart(
         name=name,
         label=field.name,
         kind=field.kind,
-        pick=_pick(name, field.name, labels, chosen) if labels else None,
+        pick=_pick(name, field.name, labels, chosen, nothing) if labels else None,
         value=written.get("", ""),
         first=written.get("from", ""),
         last=written.get("to", ""),
+        is_empty=is_empty,
     )
 
 
-def _pick(name: str, label: str, labels: dict[str, str], chosen: Iterable[object]) -> Pick:
+def _pick(name: str, label: str, labels: dict[str, str], chosen: Iterable[object], *others: Option) -> Pick:
     asked = {str(one) for one in chosen}
-    return Pick(name, label, tuple(Option(key, str(said), key in asked) for key, said in labels.items()))
+    options = (Option(key, str(said), key in asked) for key, said in labels.items())
+    return Pick(name, label, (*options, *others))
 
 
 def _words(labels: dict[str, str], names: Iterable[str]) -> dict[str, str]:

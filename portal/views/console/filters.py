@@ -33,9 +33,11 @@ LONGEST_ADDRESS = 320
 MOST_TAG_LETTERS = 64
 LARGEST_ID = 2**63 - 1
 LARGEST_SMALL_ID = 2**31 - 1
+YES = "yes"
 SLA_STATES = ("late", "at_risk", "in_time", "paused", "none")
-# field.order_number=A-17, field.amount.from=5: the desk's own fields, by their keys.
+# field.order_number=A-17, field.amount.from=5, field.colour.is=empty: the desk's own fields, by their keys.
 FIELD_PREFIX = "field."
+FIELD_ENDS = frozenset({"", "from", "to", "is"})
 NOT_BY_ID = ("me", "none")
 
 
@@ -135,9 +137,10 @@ class TicketFilter:
     """What narrows a list; an empty value does not. Several values of one kind mean any of them.
 
     `assignee` is a user's id, "me" or "none"; `customer` an id or an address; `branch` and `template` are ids; a tag is
-    meant by its name, or by its id where it may be renamed meanwhile. The days are those of `zone`, first and last
-    included; `opened` by the moment a ticket was opened, `answered` by its first answer, `activity` by what happened
-    last; `fields` are what is asked of the desk's own fields, one condition each.
+    meant by its name, or by its id where it may be renamed meanwhile; `is_untagged` finds tickets without a tag, beside
+    those of the tags that are named. The days are those of `zone`, first and last included; `opened` by the moment a
+    ticket was opened, `answered` by its first answer (`is_unanswered`: without one), `activity` by what happened last;
+    `fields` are what is asked of the desk's own fields, one condition each.
     """
 
     view: str = ""
@@ -151,6 +154,7 @@ class TicketFilter:
     channel: tuple[str, ...] = ()
     tag: tuple[str, ...] = ()
     tag_id: tuple[int, ...] = ()
+    is_untagged: bool = False
     customer: str = ""
     template: tuple[int, ...] = ()
     sla: str = ""
@@ -158,6 +162,7 @@ class TicketFilter:
     opened_to: date | None = None
     answered_from: date | None = None
     answered_to: date | None = None
+    is_unanswered: bool = False
     activity_from: date | None = None
     activity_to: date | None = None
     fields: tuple[Condition, ...] = ()
@@ -211,12 +216,13 @@ class TicketFilter:
         return replace(self, view="", sort="", zone="") != TicketFilter()
 
 
-def filter_from(args: Mapping[str, str]) -> TicketFilter:
+def filter_from(args: Mapping[str, str], user: User) -> TicketFilter:
     """The filter that an address asks for. Raises UserFault that names everything that cannot be read.
 
-    Reads the definitions of the desk's own fields where it asks about one.
+    Reads the definitions of the desk's own fields where it asks about one. A field out of the person's reach is
+    answered like one that does not exist, whatever is asked of it.
     """
-    reader = _Reader(args)
+    reader = _Reader(args, user)
     found = TicketFilter(
         view=reader.word("view", (*VIEWS, EVERYTHING.name)),
         status=reader.words("status", STATUSES),
@@ -229,6 +235,7 @@ def filter_from(args: Mapping[str, str]) -> TicketFilter:
         channel=reader.words("channel", CHANNEL_KINDS),
         tag=reader.tags(),
         tag_id=reader.numbers("tag_id", LARGEST_SMALL_ID),
+        is_untagged=reader.word("is_untagged", (YES,)) == YES,
         customer=reader.customer(),
         template=reader.numbers("template", LARGEST_SMALL_ID),
         sla=reader.word("sla", SLA_STATES),
@@ -236,6 +243,7 @@ def filter_from(args: Mapping[str, str]) -> TicketFilter:
         opened_to=reader.day("opened_to"),
         answered_from=reader.day("answered_from"),
         answered_to=reader.day("answered_to"),
+        is_unanswered=reader.word("is_unanswered", (YES,)) == YES,
         activity_from=reader.day("activity_from"),
         activity_to=reader.day("activity_to"),
         fields=reader.fields(),
@@ -250,8 +258,9 @@ def filter_from(args: Mapping[str, str]) -> TicketFilter:
 class _Reader:
     """Reads arguments one by one and collects what is wrong with them, so that all is said at once."""
 
-    def __init__(self, args: Mapping[str, str]) -> None:
+    def __init__(self, args: Mapping[str, str], user: User) -> None:
         self._args = args
+        self._user = user
         self._problems: list[str] = []
 
     def text(self, name: str, longest: int) -> str:
@@ -312,10 +321,10 @@ class _Reader:
             key, _, end = name.removeprefix(FIELD_PREFIX).partition(".")
             if name.startswith(FIELD_PREFIX) and self._all(name).strip():
                 asked.setdefault(key, {})[end] = self.text(name, LONGEST_LIST)
-        known = {field.key: field for field in fields.definitions()} if asked else {}
+        known = {field.key: field for field in fields.visible_definitions(self._user)} if asked else {}
         found = []
         for key, written in asked.items():
-            if key not in known or written.keys() - {"", "from", "to"}:
+            if key not in known or written.keys() - FIELD_ENDS:
                 self._problems.append(f"There is no field “{key[:LONGEST_TEXT]}”.")
                 continue
             try:
@@ -370,4 +379,6 @@ class _Reader:
 
 
 def _written(value: Any) -> str:
+    if value is True:
+        return YES
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

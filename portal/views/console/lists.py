@@ -71,9 +71,14 @@ def saved_views(user: User) -> list[SavedView]:
     return list(db.session.scalars(found))
 
 
-def filter_of(view: SavedView) -> TicketFilter:
-    """The filter that was saved. Raises UserFault where it can no longer be read."""
-    return filter_from({name: str(value) for name, value in view.filter.items()})
+def filter_of(view: SavedView, user: User) -> TicketFilter:
+    """The filter that was saved. Raises UserFault where it can no longer be read, or asks beyond the person's reach."""
+    return filter_from(kept_in(view), user)
+
+
+def kept_in(view: SavedView) -> dict[str, str]:
+    """The arguments of the address that was saved, whether or not they can still be read."""
+    return {name: str(value) for name, value in view.filter.items()}
 
 
 def branches_of(user: User) -> list[Branch]:

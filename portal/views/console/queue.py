@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import flash, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
@@ -100,7 +101,7 @@ def queue_numbers() -> dict[str, list[int]]:
 
 @blueprint.post("/queue/views")
 def save_view() -> Response:
-    wanted = filter_from(request.form)
+    wanted = filter_from(request.form, person())
     written = request.form.get("shared_with", "")
     if written and not (written.isascii() and written.isdigit() and len(written) < 10):
         raise UserFault("Choose from the list for whom the view is.")
@@ -134,7 +135,7 @@ def bring_view_back() -> Response:
 
 def wanted_list() -> TicketFilter:
     """The list that the address asks for; without a word about it, the person's branches, or everything open."""
-    wanted = filter_from(request.args)
+    wanted = filter_from(request.args, person())
     if wanted.view:
         return wanted
     if wanted.is_narrowed:
@@ -174,9 +175,9 @@ def shelves(wanted: TicketFilter | None) -> tuple[list[Shelf], list[Shelf]]:
     readable: dict[str, TicketFilter] = {}
     for view in saved.values():
         try:
-            readable[f"saved-{view.id}"] = lists.filter_of(view)
+            readable[f"saved-{view.id}"] = lists.filter_of(view, person())
         except UserFault:
-            # Written by an older release; it is still there to be removed.
+            # Written by an older release, or about a field out of reach: it says so when it is opened.
             continue
     countable = {name: one for name, one in readable.items() if one.is_within_reach(person())}
     counts = lists.counts_of({**lists.view_filters(), **countable}, person())
@@ -206,7 +207,7 @@ def _saved_shelf(
     return Shelf(
         label=view.name,
         icon="users" if view.branch_id else "star",
-        url=url_for("console.queue", **(wanted_there or TicketFilter()).to_args()),
+        url=f"{url_for('console.queue')}?{urlencode(wanted_there.to_args() if wanted_there else lists.kept_in(view))}",
         count=None if count is None else _capped(count),
         is_current=wanted is not None and wanted == wanted_there,
         saved_id=view.id if saved_views.may_remove(person(), view) else None,

@@ -7,7 +7,7 @@ from sqlalchemy.orm import selectinload
 from portal import access
 from portal.errors import UserFault
 from portal.extensions import db
-from portal.models import Customer, Identity, Ticket
+from portal.models import Customer, Identity, SavedView, Ticket
 from portal.services import audit, events
 from portal.services.patterns import containing
 from portal.services.transaction import transaction
@@ -55,6 +55,7 @@ def change_customer(ticket: Ticket, customer: Customer, actor: User) -> None:
 def merge(duplicate: Customer, into: Customer, actor: User) -> None:
     """Make one of two rows of the same person: addresses, tickets and notes go along, and the duplicate ends. Commits.
 
+    Saved views of the duplicate, whoever keeps them, are about the one that stays.
     Raises UserFault for a customer with themself, and where the duplicate has tickets out of the actor's reach.
     """
     if duplicate.id == into.id:
@@ -77,6 +78,12 @@ def merge(duplicate: Customer, into: Customer, actor: User) -> None:
             update(Ticket)
             .where(Ticket.customer_id == duplicate.id)
             .values(customer_id=into.id)
+            .execution_options(synchronize_session=False)
+        )
+        db.session.execute(
+            update(SavedView)
+            .where(SavedView.filter["customer"].astext == str(duplicate.id))
+            .values(filter=SavedView.filter.op("||")(func.jsonb_build_object("customer", str(into.id))))
             .execution_options(synchronize_session=False)
         )
         into.notes = "\n\n".join(part for part in (into.notes, duplicate.notes) if part)

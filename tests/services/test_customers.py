@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from portal.errors import UserFault
 from portal.extensions import db
-from portal.models import AuditEntry, Customer, Event, Identity, Ticket
+from portal.models import AuditEntry, Customer, Event, Identity, SavedView, Ticket
 from portal.services import customers
 from tests.factory import Factory
 
@@ -46,6 +46,25 @@ def test_two_rows_of_one_person_become_one(make: Factory) -> None:
     assert db.session.scalars(select(Customer.id)).all() == [one.id]
     with pytest.raises(UserFault, match="same customer"):
         customers.merge(one, one, make.agent(branch=branch))
+
+
+def test_saved_views_of_a_customer_who_is_put_together_are_about_the_one_who_stays(make: Factory) -> None:
+    branch = make.branch()
+    one, two, other = (make.customer(name) for name in ("Zoe", "Z.", "Max"))
+    make.ticket(branch, one)
+    actor, colleague = make.agent(branch=branch), make.agent(branch=branch)
+    for owner, customer in ((actor, two), (colleague, two), (colleague, other)):
+        filter_ = {"view": "open", "customer": str(customer.id)}
+        db.session.add(SavedView(owner_id=owner.id, name=f"Of {customer.id}", filter=filter_))
+    db.session.commit()
+    customers.merge(two, one, actor)
+
+    kept = db.session.scalars(select(SavedView.filter).order_by(SavedView.id)).all()
+    assert kept == [
+        {"view": "open", "customer": str(one.id)},
+        {"view": "open", "customer": str(one.id)},
+        {"view": "open", "customer": str(other.id)},
+    ]
 
 
 def test_what_somebody_does_not_see_they_cannot_put_together(make: Factory, login) -> None:

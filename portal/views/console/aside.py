@@ -19,6 +19,7 @@ class Choice:
     says: str
     value: str
     is_late: bool
+    at: datetime
 
 
 def choices_for(ticket: Ticket, reader: Reader) -> list[Choice]:
@@ -29,6 +30,7 @@ def choices_for(ticket: Ticket, reader: Reader) -> list[Choice]:
             reader.moment(preset.at),
             written(preset.at),
             _runs_out(ticket, preset.at, reader),
+            preset.at,
         )
         for preset in rules.presets(reader.at, reader.zone)
     ]

@@ -1,35 +1,25 @@
-/* "Send later": the usual times, one click each. The field takes the writer's own time, without a zone. */
-
-const PRESETS = [
-  ["In an hour", (at) => at.setHours(at.getHours() + 1)],
-  ["Tomorrow 9:00", (at) => (at.setDate(at.getDate() + 1), at.setHours(9, 0))],
-  ["Monday 9:00", (at) => (at.setDate(at.getDate() + ((8 - at.getDay()) % 7 || 7)), at.setHours(9, 0))],
-];
+/* "Send later": the usual times, one click each. All of them stand in the zone of the writer's profile, whatever the
+ * machine's clock is set to: the server names them, and reads the field in that zone. */
 
 export function startLater(form) {
   const panel = form.querySelector("[data-later]");
   if (!panel) return;
   const field = panel.querySelector("input");
-  panel.querySelector("[data-presets]").append(
-    ...PRESETS.map(([label, move]) => {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.className = "chip";
-      button.textContent = label;
-      button.addEventListener("click", () => {
-        const at = new Date();
-        move(at);
-        field.value = local(at);
-      });
-      return button;
-    }),
-  );
+  const presets = panel.querySelector("[data-presets]");
+  presets.hidden = false;
+  presets.addEventListener("click", (event) => {
+    const preset = event.target.closest("[data-at]");
+    if (preset) field.value = preset.dataset.at;
+  });
+  // The page may have stood open for hours.
   panel.closest("details").addEventListener("toggle", () => {
-    field.min = local(new Date());
+    field.min = wallClock(panel.dataset.zone);
+    for (const preset of presets.children) preset.hidden = Date.parse(preset.dataset.moment) <= Date.now();
   });
 }
 
-function local(at) {
-  const two = (number) => String(number).padStart(2, "0");
-  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}T${two(at.getHours())}:${two(at.getMinutes())}`;
+/* The time that clocks in that zone show now, as a field for a date and time holds it. Swedes write dates so. */
+function wallClock(timeZone) {
+  const parts = new Intl.DateTimeFormat("sv-SE", { timeZone, dateStyle: "short", timeStyle: "short" });
+  return parts.format(new Date()).replace(" ", "T");
 }

@@ -398,7 +398,7 @@ def _undo_answer(ticket: Ticket, actor: User, step: Mapping[str, Any]) -> None:
 
 def _merge(ticket: Ticket, actor: User, action: rules.Merge) -> dict[str, Any]:
     into = access.access_ticket_by_number(actor, action.into, for_change=True)
-    before = moving.before_merge(ticket)
+    before = moving.before_merge(ticket, into)
     moving.merge([ticket], into, actor)
     return before
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from flask_appbuilder.security.sqla.models import User
@@ -88,15 +89,30 @@ def forget(user: User, ticket: Ticket, kind: str) -> None:
 
 def take_along(ticket: Ticket, into: Ticket) -> None:
     """Drafts of a ticket that becomes part of another go there, where their writers have none. Does not commit."""
-    there = aliased(Draft)
-    has_one = select(there.id).where(
-        there.ticket_id == into.id, there.user_id == Draft.user_id, there.kind == Draft.kind
-    )
     db.session.execute(
         # Whoever merges takes everybody's drafts along.
         update(Draft)
-        .where(Draft.ticket_id == ticket.id, ~has_one.exists())
+        .where(Draft.ticket_id == ticket.id, ~_has_one(into.id).exists())
         .values(ticket_id=into.id)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def would_go_along(ticket: Ticket, into: Ticket) -> list[int]:
+    """The ids of the drafts that `take_along` would take. Reads only."""
+    found = select(Draft.id).where(Draft.ticket_id == ticket.id, ~_has_one(into.id).exists())
+    return list(db.session.scalars(found))
+
+
+def bring_back(ticket: Ticket, draft_ids: Sequence[int], since: datetime) -> None:
+    """Drafts that went along with a merged ticket stand there again. Does not commit.
+
+    One that its writer went on with since, where it went, belongs to what they see there and stays.
+    """
+    db.session.execute(
+        update(Draft)
+        .where(Draft.id.in_(draft_ids), Draft.updated_at <= since, ~_has_one(ticket.id).exists())
+        .values(ticket_id=ticket.id)
         .execution_options(synchronize_session=False)
     )
 
@@ -123,6 +139,14 @@ def _is_empty(values: dict[str, Any]) -> bool:
     """Whether nothing would be lost without it: no words, no file, and not begun on a message that was chosen."""
     has_words = html_to_text(values["html"]).strip() or "<img" in values["html"]
     return not (has_words or values["attachment_keys"] or values["about_message_id"])
+
+
+def _has_one(ticket_id: int) -> Select[Any]:
+    """Whether the writer of a draft has one of its kind there."""
+    there = aliased(Draft)
+    return select(there.id).where(
+        there.ticket_id == ticket_id, there.user_id == Draft.user_id, there.kind == Draft.kind
+    )
 
 
 def _of(user: User, ticket: Ticket, kind: str) -> Select[Draft]:

@@ -1,6 +1,6 @@
 """Who is told what happens to a ticket without owning it. Where they lose sight of it, they hear nothing more."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from flask_appbuilder.security.sqla.models import User
 
@@ -49,6 +49,11 @@ def take_along(ticket: Ticket, into: Ticket) -> None:
     """Those who followed a merged ticket follow the one it went into. Does not commit."""
     # They stay with the merged one too, for the day on which the merge is taken back.
     keep(into, ticket.follower_ids)
+
+
+def bring_back(into: Ticket, user_ids: Collection[int]) -> None:
+    """Those who came to follow this ticket with one that was merged into it follow it no more. Does not commit."""
+    into.follower_ids = [user_id for user_id in into.follower_ids if user_id not in user_ids]
 
 
 def tell(ticket: Ticket, text: str, *, fact_key: str, but: Iterable[int | None] = ()) -> None:

@@ -1,6 +1,6 @@
 """What tickets have to do with each other: related ones, duplicates, a problem and what it causes."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import ColumnElement, func, or_, select
@@ -76,14 +76,28 @@ def take_along(ticket: Ticket, into: Ticket) -> None:
     The merged one keeps its links, unseen, for the day on which the merge is taken back.
     """
     for kept in db.session.scalars(select(TicketLink).where(_is_of(ticket.id)).order_by(TicketLink.id)):
-        is_from = kept.from_ticket_id == ticket.id
-        other_id = kept.to_ticket_id if is_from else kept.from_ticket_id
+        other_id = _other(kept, ticket.id)
         if other_id == into.id:
             continue
-        kind, begins, ends = _ends(into.id, other_id, RELATIONS[kept.kind, is_from])
+        kind, begins, ends = _ends(into.id, other_id, _relation(kept, ticket.id))
         values = {"kind": kind, "from_ticket_id": begins, "to_ticket_id": ends}
         copied = insert(TicketLink).values(created_by_id=kept.created_by_id, **values)
         db.session.execute(copied.on_conflict_do_nothing())
+
+
+def would_go_along(ticket: Ticket, into: Ticket) -> list[int]:
+    """The ids of the tickets to which `take_along` would link the one that it goes into. Reads only."""
+    return sorted(_linked_to(ticket.id) - _linked_to(into.id) - {into.id})
+
+
+def bring_back(ticket: Ticket, into: Ticket, other_ids: Collection[int]) -> None:
+    """Take away the links that came with a merged ticket, where they still say the same. Does not commit."""
+    kept = db.session.scalars(select(TicketLink).where(_is_of(ticket.id), _among(ticket.id, other_ids)))
+    relations = {_other(each, ticket.id): _relation(each, ticket.id) for each in kept}
+    came = select(TicketLink).where(_is_of(into.id), _among(into.id, other_ids))
+    for each in db.session.scalars(came):
+        if relations.get(_other(each, into.id)) == _relation(each, into.id):
+            db.session.delete(each)
 
 
 def count_open_effects(ticket: Ticket) -> int:
@@ -136,6 +150,27 @@ def _between(ticket: Ticket, other: Ticket) -> TicketLink | None:
 
 def _is_of(ticket_id: int) -> ColumnElement[bool]:
     return or_(TicketLink.from_ticket_id == ticket_id, TicketLink.to_ticket_id == ticket_id)
+
+
+def _among(ticket_id: int, other_ids: Collection[int]) -> ColumnElement[bool]:
+    """The links whose other end is one of these."""
+    others = {*other_ids} - {ticket_id}
+    return or_(TicketLink.from_ticket_id.in_(others), TicketLink.to_ticket_id.in_(others))
+
+
+def _linked_to(ticket_id: int) -> set[int]:
+    return {
+        _other(each, ticket_id) for each in db.session.scalars(select(TicketLink).where(_is_of(ticket_id)))
+    }
+
+
+def _other(found: TicketLink, ticket_id: int) -> int:
+    return found.to_ticket_id if found.from_ticket_id == ticket_id else found.from_ticket_id
+
+
+def _relation(found: TicketLink, ticket_id: int) -> str:
+    """What that ticket is to the other one."""
+    return RELATIONS[found.kind, found.from_ticket_id == ticket_id]
 
 
 def _tell(kind: str, ticket: Ticket, other: Ticket, relation: str, actor: User) -> None:

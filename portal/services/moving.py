@@ -111,14 +111,17 @@ def merge(merged: Sequence[Ticket], into: Ticket, actor: User) -> None:
             _merge_one(ticket, into, actor)
 
 
-def before_merge(ticket: Ticket) -> dict[str, Any]:
-    """What `unmerge` will need to make the ticket what it is now: JSON-able. Reads only."""
+def before_merge(ticket: Ticket, into: Ticket) -> dict[str, Any]:
+    """What `unmerge` will need to make the two tickets what they are now: JSON-able. Reads only."""
     earlier = select(Ticket.id).where(Ticket.merged_into_id == ticket.id)
     return {
         "status": ticket.status,
         "resolved_at": ticket.resolved_at and ticket.resolved_at.isoformat(),
         "closed_at": ticket.closed_at and ticket.closed_at.isoformat(),
         "earlier": list(db.session.scalars(earlier.execution_options(is_unscoped=True))),
+        "drafts": drafts.would_go_along(ticket, into),
+        "followers": [each for each in ticket.follower_ids if each not in into.follower_ids],
+        "links": linking.would_go_along(ticket, into),
         "at": now().isoformat(),
     }
 
@@ -126,8 +129,9 @@ def before_merge(ticket: Ticket) -> dict[str, Any]:
 def unmerge(ticket: Ticket, actor: User, before: Mapping[str, Any]) -> None:
     """Make a merged ticket one of its own again, as `before_merge` saw it. Commits.
 
-    It gets back what it brought along and what still stands there; what came to the other ticket since stays. Raises
-    Conflict where it is no longer merged, NotFound or Forbidden where the person may not change both.
+    It gets back what it brought along and what still stands there, drafts, followers and links included; what came to
+    the other ticket since stays. Raises Conflict where it is no longer merged, NotFound or Forbidden where the person
+    may not change both.
     """
     if ticket.merged_into_id is None:
         raise Conflict(
@@ -151,6 +155,9 @@ def unmerge(ticket: Ticket, actor: User, before: Mapping[str, Any]) -> None:
             .execution_options(synchronize_session=False)
         )
         ticket.merged_into_id = None
+        drafts.bring_back(ticket, before["drafts"], since)
+        following.bring_back(into, before["followers"])
+        linking.bring_back(ticket, into, before["links"])
         tickets.change_status(ticket, before["status"], actor, rule="taken_back")
         ticket.reopened_count -= before["status"] in lifecycle.OPEN_STATUSES
         ticket.resolved_at = _moment(before["resolved_at"])

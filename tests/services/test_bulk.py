@@ -6,18 +6,21 @@ from datetime import timedelta
 import pytest
 from flask import Flask, current_app
 from sqlalchemy import event as sql
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from portal.errors import Forbidden, UserFault
 from portal.extensions import db
-from portal.models import Branch, Clock, Event, Message, OutboxItem, Ticket, User
+from portal.models import Branch, Clock, Event, Message, OutboxItem, Ticket, TicketLink, User
 from portal.models.columns import now
 from portal.rules import bulk as rules
 from portal.services import (
     assignment,
     bulk,
+    drafts,
     escalation,
     events,
+    following,
+    linking,
     moving,
     replies,
     sla,
@@ -175,6 +178,57 @@ def test_a_merge_is_taken_back_exactly(make: Factory, branch: Branch, ann: User)
     assert [clock[:2] for clock in after[0]["clocks"]] == [clock[:2] for clock in before[0]["clocks"]]
     # Another merge finds the ticket as any other.
     assert do(ann, [first], rules.Merge(target.number)).changed == (first.number,)
+
+
+def test_drafts_followers_and_links_come_back_with_a_merged_ticket(
+    make: Factory, branch: Branch, ann: User
+) -> None:
+    ben, cleo = (make.agent(branch=branch, username=name) for name in ("ben", "cleo"))
+    target, first, second, cause, effect = (written(make, branch) for _ in range(5))
+    for user, ticket, words in (
+        (ann, first, "Ann"),
+        (ben, first, "Ben"),
+        (ben, target, "There"),
+        (cleo, second, "C"),
+    ):
+        drafts.keep(user, ticket, "reply", drafts.Written(html=f"<p>{words}</p>"), revision=None)
+    following.follow(first, ben)
+    following.follow(second, ben)
+    following.follow(second, cleo)
+    following.follow(target, cleo)
+    linking.link(first, cause, "caused_by", ann)
+    linking.link(first, effect, "related", ann)
+    linking.link(second, target, "related", ann)
+    linking.link(target, effect, "duplicates", ann)
+    found = [target, first, second]
+
+    def hanging_on() -> list[object]:
+        db.session.expire_all()
+        return [
+            [drafts.drafts_of(user, ticket).keys() for user in (ann, ben, cleo)]
+            + [set(ticket.follower_ids), links_of(ticket)]
+            for ticket in found
+        ]
+
+    before = hanging_on()
+    done = do(ann, found, rules.Merge(target.number))
+    assert hanging_on()[0] != before[0]
+    assert len(links_of(target)) == 3
+    # Somebody went on with a draft where it had gone: there it stays.
+    drafts.keep(cleo, target, "reply", drafts.Written(html="<p>C, and more</p>"), revision=None)
+    assert len(bulk.take_back(ann, done.undo).changed) == 2
+    assert drafts.drafts_of(cleo, target)["reply"].html == "<p>C, and more</p>"
+    assert drafts.drafts_of(cleo, second) == {}
+    drafts.forget(cleo, target, "reply")
+    drafts.keep(cleo, second, "reply", drafts.Written(html="<p>C</p>"), revision=None)
+    assert hanging_on() == before
+
+
+def links_of(ticket: Ticket) -> set[tuple[str, int, int]]:
+    found = select(TicketLink).where(
+        or_(TicketLink.from_ticket_id == ticket.id, TicketLink.to_ticket_id == ticket.id)
+    )
+    return {(each.kind, each.from_ticket_id, each.to_ticket_id) for each in db.session.scalars(found)}
 
 
 def test_what_changed_after_the_preview_is_left_alone(make: Factory, branch: Branch, ann: User) -> None:

@@ -102,6 +102,20 @@ def apply(actor: User, agreed: Mapping[int, str], action: Action) -> Done:
     return Done(tuple(changed), left, _sealed(actor, steps) if steps else "")
 
 
+def merge(ticket: Ticket, into: Ticket, actor: User) -> str:
+    """Make one ticket part of another, as `moving.merge` does, and give what `take_back` takes. Commits."""
+    action = rules.Merge(into.number)
+    _lock(ticket, actor, action)
+    return _sealed(actor, [_step(ticket, actor, action)])
+
+
+def undo_seconds(action: Action) -> int:
+    """How long the action can be taken back: a mail until it goes out."""
+    if isinstance(action, rules.Answer):
+        return min(UNDO_SECONDS, HOLD_FACTOR * int(current_app.config["SETTINGS"].undo_seconds))
+    return UNDO_SECONDS
+
+
 def take_back(actor: User, sealed: str) -> Done:
     """Undo what `apply` did, ticket by ticket. Commits once for each.
 
@@ -238,6 +252,11 @@ def _apply_to(ticket: Ticket, actor: User, mark: str, action: Action) -> dict[st
         raise UserFault(change.reason)
     if change.mark != mark:
         raise Conflict("It has changed since you looked.")
+    return _step(ticket, actor, action)
+
+
+def _step(ticket: Ticket, actor: User, action: Action) -> dict[str, Any]:
+    """Change a ticket that is locked; what it takes to take that back."""
     way, snoozed = _WAYS[type(action)], snoozing.kept(ticket)
     before = way.do(ticket, actor, action)
     return {

@@ -8,6 +8,7 @@ from werkzeug.test import TestResponse
 
 from portal.extensions import db
 from portal.models import Branch, Ticket, User
+from portal.services import bulk
 from tests.factory import Factory
 
 PARTIAL = {"X-Partial": "1"}
@@ -80,6 +81,8 @@ def test_what_is_shown_is_what_is_done_and_undone(make: Factory, branch, ann, lo
     assert answer["says"] == "2 tickets changed."
     assert [ticket.priority for ticket in found] == ["urgent"] * 3
     undo = answer["action"]
+    # The toast goes, the way back stays open as long as it is.
+    assert (undo["seconds"], undo["kept"]["seconds"]) == (60, bulk.UNDO_SECONDS)
     undone = client.post(undo["post"], data=undo["fields"], headers=PARTIAL).get_json()
     assert undone == {"says": "2 tickets as before.", "action": None}
     assert [ticket.priority for ticket in found] == ["normal", "normal", "urgent"]

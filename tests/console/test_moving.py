@@ -188,7 +188,7 @@ def test_a_merged_number_leads_to_the_ticket_it_went_into(desk: Desk) -> None:
     answer = desk.client.post(
         f"/tickets/{desk.ticket.number}/merge", data={"number": desk.other.number}, headers=PARTIAL
     )
-    assert answer.json == {"url": f"/tickets/{desk.other.number}"}
+    assert answer.json["url"] == f"/tickets/{desk.other.number}"
     led = desk.client.get(f"/tickets/{desk.ticket.number}?view=mine")
     assert (led.status_code, led.location) == (
         302,
@@ -235,3 +235,19 @@ def test_a_merged_ticket_is_in_no_list_of_what_waits(desk: Desk) -> None:
     for view in ("open", "branch", "unassigned"):
         assert f'id="row-{desk.ticket.number}"' not in desk.page(f"/queue?view={view}")
     assert f'href="/tickets/{desk.ticket.number}"' not in desk.page(f"/tickets/{desk.other.number}")
+
+
+def test_a_merge_is_taken_back_from_the_page_it_led_to(desk: Desk) -> None:
+    answer = desk.client.post(
+        f"/tickets/{desk.ticket.number}/merge", data={"number": desk.other.number}, headers=PARTIAL
+    ).get_json()
+    assert answer["url"] == f"/tickets/{desk.other.number}"
+    assert answer["says"] == f"#{desk.ticket.number} was merged into #{desk.other.number}."
+    assert desk.ticket.merged_into_id == desk.other.id
+    undo = answer["action"]
+    assert undo["kept"]["seconds"] == 600
+    assert undo["kept"]["until"].startswith("Can be taken back until ")
+    undone = desk.client.post(undo["post"], data=undo["fields"], headers=PARTIAL).get_json()
+    assert undone["says"] == "1 ticket as before."
+    assert desk.ticket.merged_into_id is None
+    assert {desk.first.ticket_id, desk.second.ticket_id} == {desk.ticket.id}

@@ -20,6 +20,7 @@ from portal.rules import bulk as rules
 from portal.rules import lifecycle
 from portal.services import assignment, bulk, templates, tickets
 from portal.views.console import lists, words
+from portal.views.console.answers import kept_for
 from portal.views.console.blueprint import blueprint, person
 from portal.views.console.filters import LARGEST_SMALL_ID
 
@@ -94,7 +95,7 @@ def bulk_apply() -> Any:
     if action is None:
         raise UserFault("Choose what is to happen to the tickets. Nothing was changed.")
     done = bulk.apply(person(), _agreed(request.form.getlist("seen")), action)
-    return _answer(done, _says(done, "changed"))
+    return _answer(done, _says(done, "changed"), bulk.undo_seconds(action))
 
 
 @blueprint.post("/queue/bulk/undo")
@@ -103,15 +104,20 @@ def bulk_undo() -> Any:
     return _answer(done, _says(done, "as before"))
 
 
-def _answer(done: bulk.Done, says: str) -> Any:
+def undo_action(undo: str, seconds: int) -> dict[str, Any]:
+    """What a script is told of the way back, which is open for so long."""
+    return {
+        "label": gettext("Undo"),
+        "post": url_for("console.bulk_undo"),
+        "fields": {"undo": undo},
+        "seconds": min(TOAST_SECONDS, seconds),
+        "kept": kept_for(seconds),
+    }
+
+
+def _answer(done: bulk.Done, says: str, seconds: int = 0) -> Any:
     if wants_partial():
-        action = {
-            "label": gettext("Undo"),
-            "post": url_for("console.bulk_undo"),
-            "fields": {"undo": done.undo},
-            "seconds": TOAST_SECONDS,
-        }
-        return jsonify(says=says, action=action if done.undo else None)
+        return jsonify(says=says, action=undo_action(done.undo, seconds) if done.undo else None)
     return render_template("console/bulk_done.html", says=says, done=done)
 
 

@@ -10,10 +10,11 @@ from portal.errors import UserFault
 from portal.errors_pages import wants_partial
 from portal.language import gettext
 from portal.models import Ticket
-from portal.services import moving
+from portal.services import bulk, moving
 from portal.views.console import reading, words
 from portal.views.console.answers import done
 from portal.views.console.blueprint import ID, blueprint, person
+from portal.views.console.bulk import undo_action
 from portal.views.console.finding import number_in
 from portal.views.console.ticket import piece
 
@@ -101,7 +102,7 @@ def choose_merge(number: int) -> str:
 def merge(number: int) -> Any:
     ticket = access.access_ticket_by_number(person(), number, for_change=True)
     into = chosen_ticket("Choose the ticket that it belongs to.")
-    moving.merge([ticket], into, person())
+    undo = bulk.merge(ticket, into, person())
     flash(
         gettext(
             "#%(number)s is part of this ticket now. Its number and later answers lead here.", number=number
@@ -109,7 +110,10 @@ def merge(number: int) -> Any:
         "success",
     )
     url = url_for("console.ticket", number=into.number)
-    return jsonify(url=url) if wants_partial() else redirect(url, 303)
+    if wants_partial():
+        says = gettext("#%(number)s was merged into #%(into)s.", number=number, into=into.number)
+        return jsonify(url=url, says=says, action=undo_action(undo, bulk.UNDO_SECONDS))
+    return redirect(url, 303)
 
 
 def _asked(ticket: Ticket, heading: str, **context: Any) -> str:

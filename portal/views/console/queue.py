@@ -14,6 +14,7 @@ from portal.language import gettext, says
 from portal.rules.bulk import MOST_TICKETS
 from portal.services import saved_views
 from portal.views.console import bulk, filter_panel, finding, lists, presence, search, words
+from portal.views.console.answers import kept_for
 from portal.views.console.blueprint import blueprint, person
 from portal.views.console.filters import EVERYTHING, VIEWS, TicketFilter, filter_from
 from portal.views.console.rows import rows_of
@@ -121,6 +122,7 @@ def remove_view(view_id: int) -> Response:
             "label": gettext("Undo"),
             "post": url_for("console.bring_view_back"),
             "fields": {"undo": undo},
+            "kept": kept_for(saved_views.BACK_WITHIN_SECONDS),
         }
         return jsonify(says=says, action=back)
     flash(says, "success")

@@ -2,6 +2,7 @@
 
 import { messageIn, request } from "../partial.js";
 import { announce } from "../toast.js";
+import { forget, remember } from "../undo.js";
 
 export function attach(form) {
   form.addEventListener("submit", (event) => {
@@ -20,13 +21,15 @@ async function send(form, submitter) {
     const response = await request(submitter?.getAttribute("formaction") || form.action, { method: "POST", body });
     if (!response.ok) return refuse(form, messageIn(await response.text()));
     const answer = await response.json();
+    const { action } = answer;
+    if (action?.kept) remember({ says: answer.says, label: action.label, post: action.post, fields: action.fields, ...action.kept });
     if (answer.url) return location.assign(answer.url);
     form.closest("details[data-busy], details.menu")?.removeAttribute("open");
     document.activeElement?.blur();
     form.dispatchEvent(new CustomEvent("portal:done", { bubbles: true }));
     form.closest("dialog")?.close();
     if (answer.says && (answer.is_news || !form.hasAttribute("data-quiet"))) {
-      announce(answer.says, { action: actionOf(answer.action), seconds: answer.action?.seconds });
+      announce(answer.says, { action: actionOf(action), seconds: action?.seconds });
     }
     document.dispatchEvent(new CustomEvent("portal:changed"));
   } catch {
@@ -43,11 +46,14 @@ function actionOf(wanted) {
   return { label: wanted.label, run };
 }
 
-async function post(address, fields) {
+/** Take something back, and say how it went. */
+export async function post(address, fields) {
   const body = new FormData();
   for (const [name, value] of Object.entries(fields)) body.set(name, value);
   try {
     const response = await request(address, { method: "POST", body });
+    // What went wrong within the server may go well the next time; a refusal stays one.
+    if (response.status < 500) forget({ fields });
     if (!response.ok) return announce(messageIn(await response.text()), { isError: true });
     announce((await response.json()).says);
     document.dispatchEvent(new CustomEvent("portal:changed"));

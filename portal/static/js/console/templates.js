@@ -4,7 +4,7 @@ import { request } from "../partial.js";
 
 export function attach(panel) {
   const menu = panel.closest("details");
-  menu.addEventListener("toggle", async () => {
+  const fill = async () => {
     if (!menu.open || panel.isFilled) return;
     panel.isFilled = true;
     try {
@@ -15,7 +15,10 @@ export function attach(panel) {
     } catch {
       panel.isFilled = false;
     }
-  });
+  };
+  menu.addEventListener("toggle", fill);
+  // Somebody may have opened it before this was there.
+  fill();
 }
 
 function start(panel) {

@@ -71,6 +71,7 @@ class Factory:
         username: str | None = None,
         password: str | None = None,
         first_name: str = "Ana",
+        on_call: int | None = None,
     ) -> User:
         from werkzeug.security import generate_password_hash
 
@@ -87,14 +88,22 @@ class Factory:
         self._add(user)
         self._add(Agent(user_id=user.id))
         if branch is not None:
-            self.membership(user, branch, tier=tier, is_lead=is_lead or role == "Lead")
+            self.membership(user, branch, tier=tier, is_lead=is_lead or role == "Lead", on_call=on_call)
         return user
 
     def membership(
-        self, user: User, branch: Branch, *, tier: int = 1, is_lead: bool = False
+        self,
+        user: User,
+        branch: Branch,
+        *,
+        tier: int = 1,
+        is_lead: bool = False,
+        on_call: int | None = None,
     ) -> BranchMembership:
         return self._add(
-            BranchMembership(user_id=user.id, branch_id=branch.id, tier_level=tier, is_lead=is_lead)
+            BranchMembership(
+                user_id=user.id, branch_id=branch.id, tier_level=tier, is_lead=is_lead, on_call_order=on_call
+            )
         )
 
     def account(self, branch: Branch | None = None, **values: Any) -> ChannelAccount:

@@ -1,7 +1,8 @@
 """The handing of a ticket from one tier to another."""
 
 from flask_appbuilder.security.sqla.models import User
-from sqlalchemy import BigInteger, ForeignKey, Index, String, text
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.extensions import Model
@@ -40,7 +41,12 @@ class Escalation(Model):
     reason: Mapped[str] = mapped_column(default="")
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"))
     created_at: Mapped[Created]
+    # When the next step follows unless somebody acknowledges; none once all of them have been taken.
     acknowledge_by: Mapped[Timestamp | None]
+    # Whose turns on call have been, in their order; and how often nobody acknowledged in time, the last time when.
+    told_ids: Mapped[list[int]] = mapped_column(ARRAY(Integer), default=list, server_default="{}")
+    step_count: Mapped[int] = mapped_column(default=0, server_default="0")
+    stepped_at: Mapped[Timestamp | None]
     acknowledged_at: Mapped[Timestamp | None]
     acknowledged_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"))
     ended_at: Mapped[Timestamp | None]

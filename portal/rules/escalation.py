@@ -12,6 +12,7 @@ from portal.rules.sla import CLOCK_LABELS, ClockView, moment_at_percent
 from portal.wording import N_
 
 TriggerKind = Literal["manual", "sla_warning", "sla_breach", "unacknowledged"]
+NextAction = Literal["next_on_call", "next_tier", "branch_lead"]
 LONGEST_REASON = 2000
 _UNLESS = {
     "first_response": N_("unless answered"),
@@ -21,24 +22,57 @@ _UNLESS = {
 
 
 @dataclass(frozen=True, slots=True)
+class OnCall:
+    """Somebody of a tier who is told personally when it is their turn."""
+
+    user_id: int
+    name: str
+    is_away: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Tier:
-    """A level of a branch. At `escalate_at_percent` of a clock, tickets come here from below; 0: never."""
+    """A level of a branch. At `escalate_at_percent` of a clock, tickets come here from below; 0: never.
+
+    `on_call` are the members who have a place in the order of being on call, in that order; `on_unacknowledged` is
+    what happens when an escalation to here has not been acknowledged within its minutes.
+    """
 
     level: int
     name: str
     escalate_at_percent: int = 100
     acknowledge_within_minutes: int = 20
     members: tuple[str, ...] = ()
+    on_unacknowledged: str = "branch_lead"
+    on_call: tuple[OnCall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An open escalation that nobody has acknowledged.
+
+    `since` is when somebody was told last, `acknowledge_by` when the next step follows (None: nothing more follows by
+    itself), `told_ids` whose turns have been, in their order.
+    """
+
+    to_level: int
+    since: datetime | None = None
+    acknowledge_by: datetime | None = None
+    told_ids: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class EscalationFacts:
-    """Where a ticket stands. `open_levels` are the levels to which an escalation of it is still open."""
+    """Where a ticket stands. `open_levels` are the levels to which an escalation of it is still open.
+
+    `waiting` is the one to its present level, where nobody has acknowledged it yet.
+    """
 
     status: str
     tier_level: int
     tiers: tuple[Tier, ...]
     open_levels: Collection[int] = frozenset()
+    waiting: Waiting | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +100,43 @@ class EscalationDecision:
 
 
 @dataclass(frozen=True, slots=True)
+class Unacknowledged:
+    """What follows where nobody has acknowledged in time: nothing more where `action` is None.
+
+    `person` is whose turn it is for `next_on_call`, `to_level` where the ticket goes for `next_tier`. `reason` says
+    why; it is stored and shown.
+    """
+
+    action: NextAction | None
+    rule: str
+    reason: str
+    person: OnCall | None = None
+    to_level: int | None = None
+    evidence: Evidence = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Who has been told of an escalation that nobody has acknowledged, since when, and what follows at `then_at`.
+
+    `told` is "" where a whole level was told and nobody in particular; `then` names the person on call or the tier,
+    and is "" for whoever leads the branch.
+    """
+
+    told: str
+    since: datetime | None
+    action: NextAction | None
+    then: str
+    then_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class PathStep:
     """One level as the side panel shows it.
 
     `state` is `passed`, `here`, `next` or `later`. `at` is when the ticket goes there by itself, None when
-    only by hand or when the clock is paused; `unless` says what prevents it, `who` is on that level.
+    only by hand or when the clock is paused; `unless` says what prevents it, `who` is on that level. `turn` is set
+    where the level has not acknowledged yet.
     """
 
     level: int
@@ -80,6 +146,7 @@ class PathStep:
     clock_kind: str
     unless: str
     who: tuple[str, ...]
+    turn: Turn | None = None
 
 
 def decide_escalation(facts: EscalationFacts, trigger: Trigger) -> EscalationDecision:
@@ -112,6 +179,45 @@ def decide_escalation(facts: EscalationFacts, trigger: Trigger) -> EscalationDec
     return EscalationDecision(target.level, trigger.kind, _reason(trigger), evidence)
 
 
+def first_on_call(tier: Tier, told_ids: Collection[int] = ()) -> OnCall | None:
+    """Whose turn it is: the first in the order who is there and has not been told; None where nobody is left."""
+    return next((one for one in tier.on_call if not one.is_away and one.user_id not in told_ids), None)
+
+
+def decide_unacknowledged(facts: EscalationFacts) -> Unacknowledged:
+    """What happens at the moment by which somebody should have acknowledged. The page shows it before it happens.
+
+    The next person on call, in turn, as long as there is one; a higher tier; and where there is no such, or the tier
+    says so, whoever leads the branch. After that nothing more happens by itself.
+    """
+    waiting = facts.waiting
+    evidence: Evidence = {"level": facts.tier_level, "told": list(waiting.told_ids) if waiting else []}
+    tier = next((tier for tier in facts.tiers if tier.level == facts.tier_level), None)
+    if facts.status not in OPEN_STATUSES:
+        reason = f"The ticket is {label(facts.status)}; nobody needs to acknowledge it."
+        return Unacknowledged(None, "not_open", reason, evidence=evidence)
+    if waiting is None or waiting.to_level != facts.tier_level:
+        return Unacknowledged(None, "not_waiting", "It does not wait for this level.", evidence=evidence)
+    wish = tier.on_unacknowledged if tier else "branch_lead"
+    name = tier.name if tier else f"Level {facts.tier_level}"
+    if tier and wish == "next_on_call" and (person := first_on_call(tier, waiting.told_ids)):
+        reason = f"Nobody of {name} acknowledged in time; {person.name} is next on call."
+        return Unacknowledged("next_on_call", "next_on_call", reason, person=person, evidence=evidence)
+    if wish == "next_tier":
+        decision = decide_escalation(facts, Trigger("unacknowledged"))
+        if decision.to_level is not None:
+            return Unacknowledged(
+                "next_tier", "next_tier", decision.reason, to_level=decision.to_level, evidence=evidence
+            )
+    why = {
+        "next_on_call": f"Nobody of {name} acknowledged in time, and nobody else is on call.",
+        "next_tier": f"Nobody of {name} acknowledged in time, and no tier above it can take it.",
+    }.get(wish, f"Nobody of {name} acknowledged in time.")
+    return Unacknowledged(
+        "branch_lead", f"{wish}_exhausted" if wish != "branch_lead" else wish, why, evidence=evidence
+    )
+
+
 def escalation_path(
     facts: EscalationFacts, clocks: Iterable[ClockView], calendar: Calendar
 ) -> tuple[PathStep, ...]:
@@ -119,13 +225,41 @@ def escalation_path(
     is_open = facts.status in OPEN_STATUSES
     next_tier = _tier_above(facts.tiers, facts.tier_level) if is_open else None
     soonest = _soonest(next_tier, clocks, calendar) if next_tier else None
+    turn = turn_of(facts) if is_open else None
     steps = []
     for tier in _ordered(facts.tiers):
         is_next = tier == next_tier
-        at, kind = soonest if is_next and soonest else (None, "")
+        at, unless = (soonest[0], _UNLESS[soonest[1]]) if is_next and soonest else (None, "")
+        kind = soonest[1] if at and soonest else ""
+        if (
+            is_next
+            and turn
+            and turn.action == "next_tier"
+            and turn.then_at
+            and (at is None or turn.then_at < at)
+        ):
+            at, kind, unless = turn.then_at, "", N_("unless acknowledged")
         state = _step_state(tier.level, facts.tier_level, is_next)
-        steps.append(PathStep(tier.level, tier.name, state, at, kind, _UNLESS.get(kind, ""), tier.members))
+        shown = turn if state == "here" else None
+        steps.append(PathStep(tier.level, tier.name, state, at, kind, unless, tier.members, shown))
     return tuple(steps)
+
+
+def turn_of(facts: EscalationFacts) -> Turn | None:
+    """Whose turn it is to acknowledge, and what follows; None where nothing waits for the ticket's level."""
+    waiting = facts.waiting
+    if waiting is None:
+        return None
+    tier = next((tier for tier in facts.tiers if tier.level == facts.tier_level), None)
+    names = {one.user_id: one.name for one in tier.on_call} if tier else {}
+    told = names.get(waiting.told_ids[-1], "") if waiting.told_ids else ""
+    if waiting.acknowledge_by is None:
+        return Turn(told, waiting.since, None, "", None)
+    follows = decide_unacknowledged(facts)
+    then = follows.person.name if follows.person else ""
+    if follows.to_level is not None:
+        then = next(tier.name for tier in facts.tiers if tier.level == follows.to_level)
+    return Turn(told, waiting.since, follows.action, then, waiting.acknowledge_by)
 
 
 def _refusal(facts: EscalationFacts, trigger: Trigger) -> tuple[str, str] | None:

@@ -9,7 +9,7 @@ from portal.errors import UserFault
 from portal.extensions import db
 from portal.models import BranchMembership, Ticket
 from portal.models.columns import now
-from portal.services import events, notifications, snoozing
+from portal.services import escalation, events, notifications, snoozing
 from portal.services.transaction import transaction
 
 
@@ -48,6 +48,8 @@ def place(ticket: Ticket, assignee: User | None, actor: User | None) -> None:
         actor=actor,
         data={"from": before, "to": ticket.assignee_id, "name": str(assignee) if assignee else ""},
     )
+    if is_pick_up and actor is not None:
+        escalation.acknowledge_open(ticket, actor)
     if assignee is not None:
         snoozing.end(ticket, actor, "assigned")
     if assignee is not None and not is_pick_up:

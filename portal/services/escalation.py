@@ -1,7 +1,7 @@
 """The handing of tickets between tiers."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from flask_appbuilder.security.sqla.models import User
@@ -9,7 +9,7 @@ from sqlalchemy import or_, select
 
 from portal.errors import Conflict, UserFault
 from portal.extensions import db
-from portal.models import BranchMembership, Escalation, EscalationTier, Ticket
+from portal.models import Agent, BranchMembership, Escalation, EscalationTier, Ticket
 from portal.models.columns import now
 from portal.rules import escalation as rules
 from portal.services import events, following, notifications, rows, sla, snoozing
@@ -54,6 +54,7 @@ def return_to_sender(escalation: Escalation, ticket: Ticket, actor: User, *, not
     """End the escalation; the ticket goes to the level it came from. Inside the caller's transaction."""
     _end(escalation, actor, how="handed_back", note=note)
     ticket.tier_level, ticket.assignee_id = escalation.from_level, None
+    _wait_again(ticket)
     events.record(
         "escalation_handed_back",
         ticket=ticket,
@@ -72,11 +73,20 @@ def return_to_sender(escalation: Escalation, ticket: Ticket, actor: User, *, not
 
 @dataclass(frozen=True)
 class Ladder:
-    """The tiers of a branch by level, and who works at each: names in the order of being on call."""
+    """The tiers of a branch by level, and who works at each: names in the order of being on call.
+
+    `on_call` are those who have a place in that order, `lead_ids` whoever leads the branch.
+    """
 
     tiers: list[EscalationTier]
-    names: dict[int, list[str]]
-    member_ids: dict[int, list[int]]
+    names: dict[int, list[str]] = field(default_factory=dict)
+    member_ids: dict[int, list[int]] = field(default_factory=dict)
+    on_call: dict[int, list[rules.OnCall]] = field(default_factory=dict)
+    lead_ids: list[int] = field(default_factory=list)
+
+    def tier(self, level: int) -> EscalationTier:
+        """The tier of that level. Raises StopIteration where there is none."""
+        return next(tier for tier in self.tiers if tier.level == level)
 
 
 def ladders_of(branch_ids: Collection[int]) -> dict[int, Ladder]:
@@ -89,25 +99,36 @@ def ladders_of(branch_ids: Collection[int]) -> dict[int, Ladder]:
     ladders = {}
     for branch_id in branch_ids:
         own = [tier for tier in tiers if tier.branch_id == branch_id]
-        ladders[branch_id] = Ladder(own or common, {}, {})
+        ladders[branch_id] = Ladder(own or common)
     people = (
         select(
             BranchMembership.branch_id,
             BranchMembership.tier_level,
             BranchMembership.user_id,
+            BranchMembership.on_call_order,
+            BranchMembership.is_lead,
             User.first_name,
             User.last_name,
             User.active,
+            Agent.availability,
         )
         .join(User, User.id == BranchMembership.user_id)
+        .outerjoin(Agent, Agent.user_id == User.id)
         .where(BranchMembership.branch_id.in_(branch_ids))
-        .order_by(BranchMembership.on_call_order.nulls_last(), User.first_name)
+        .order_by(BranchMembership.on_call_order.nulls_last(), User.first_name, User.id)
     )
-    for branch_id, level, user_id, first_name, last_name, is_active in db.session.execute(people):
-        ladder = ladders[branch_id]
-        ladder.member_ids.setdefault(level, []).append(user_id)
-        if is_active:
-            ladder.names.setdefault(level, []).append(f"{first_name} {last_name}".strip())
+    for person in db.session.execute(people):
+        ladder, level = ladders[person.branch_id], person.tier_level
+        ladder.member_ids.setdefault(level, []).append(person.user_id)
+        if not person.active:
+            continue
+        name = f"{person.first_name} {person.last_name}".strip()
+        ladder.names.setdefault(level, []).append(name)
+        if person.on_call_order is not None:
+            turn = rules.OnCall(person.user_id, name, is_away=person.availability == "away")
+            ladder.on_call.setdefault(level, []).append(turn)
+        if person.is_lead:
+            ladder.lead_ids.append(person.user_id)
     return ladders
 
 
@@ -123,7 +144,8 @@ def perform(
     assert decision.to_level is not None, "only a decision that escalates is performed"
     at = now()
     ladder = ladder or ladders_of([ticket.branch_id])[ticket.branch_id]
-    tier = next(tier for tier in ladder.tiers if tier.level == decision.to_level)
+    tier = ladder.tier(decision.to_level)
+    first = rules.first_on_call(tier_rule(tier, ladder))
     escalation = Escalation(
         id=rows.reserve_ids(Escalation, 1)[0],
         ticket_id=ticket.id,
@@ -135,6 +157,8 @@ def perform(
         created_by_id=actor.id if actor else None,
         created_at=at,
         acknowledge_by=at + timedelta(minutes=tier.acknowledge_within_minutes),
+        told_ids=[first.user_id] if first else [],
+        step_count=0,
     )
     db.session.add(escalation)
     # Whoever hands it up stays in the picture, and so does whoever had it.
@@ -152,6 +176,7 @@ def perform(
             "to_name": tier.name,
             "trigger": trigger,
             "reason": decision.reason,
+            "on_call": first.name if first else "",
         },
     )
     snoozing.end(ticket, actor, "escalated")
@@ -160,6 +185,13 @@ def perform(
     notifications.notify_all(
         members, "escalated", says, ticket=ticket, fact_key=f"escalation-{escalation.id}"
     )
+    if not ladder.names.get(decision.to_level):
+        tell_leads(
+            ticket,
+            ladder,
+            f"{says} Nobody works at {tier.name}, so please see to it.",
+            fact_key=f"escalation-nobody-{escalation.id}",
+        )
     following.tell(
         ticket,
         says,
@@ -168,6 +200,13 @@ def perform(
     )
     events.announce(ticket)
     return escalation
+
+
+def tell_leads(ticket: Ticket, ladder: Ladder, text: str, *, fact_key: str) -> list[int]:
+    """Tell whoever leads the ticket's branch, or the admins where nobody does; their ids. Does not commit."""
+    told = ladder.lead_ids or notifications.admin_ids()
+    notifications.notify_all(told, "unacknowledged", text, ticket=ticket, fact_key=fact_key)
+    return told
 
 
 def note_acknowledged(ticket: Ticket, escalation: Escalation, actor: User) -> None:
@@ -179,6 +218,15 @@ def note_acknowledged(ticket: Ticket, escalation: Escalation, actor: User) -> No
         actor=actor,
         data={"escalation": escalation.id, "level": escalation.to_level},
     )
+
+
+def acknowledge_open(ticket: Ticket, actor: User) -> None:
+    """Whoever takes up the ticket at the tier where it is acknowledges its escalation. Does not commit."""
+    if ticket.tier_level == 1:
+        return
+    for escalation in open_escalations(ticket.id):
+        if _is_waiting(escalation, ticket):
+            note_acknowledged(ticket, escalation, actor)
 
 
 def end_all(ticket: Ticket, actor: User | None, *, how: str) -> None:
@@ -237,18 +285,49 @@ def facts_of(
     return rules.EscalationFacts(
         status=ticket.status,
         tier_level=ticket.tier_level,
-        tiers=tuple(
-            rules.Tier(
-                level=tier.level,
-                name=tier.name,
-                escalate_at_percent=tier.escalate_at_percent,
-                acknowledge_within_minutes=tier.acknowledge_within_minutes,
-                members=tuple(ladder.names.get(tier.level, ())),
-            )
-            for tier in ladder.tiers
-        ),
+        tiers=tuple(tier_rule(tier, ladder) for tier in ladder.tiers),
         open_levels=frozenset(escalation.to_level for escalation in still_open),
+        waiting=next((_waiting(one) for one in still_open if _is_waiting(one, ticket)), None),
     )
+
+
+def tier_rule(tier: EscalationTier, ladder: Ladder) -> rules.Tier:
+    """The tier with its people, as the rules know it."""
+    return rules.Tier(
+        level=tier.level,
+        name=tier.name,
+        escalate_at_percent=tier.escalate_at_percent,
+        acknowledge_within_minutes=tier.acknowledge_within_minutes,
+        members=tuple(ladder.names.get(tier.level, ())),
+        on_unacknowledged=tier.on_unacknowledged,
+        on_call=tuple(ladder.on_call.get(tier.level, ())),
+    )
+
+
+def _is_waiting(escalation: Escalation, ticket: Ticket) -> bool:
+    return escalation.acknowledged_at is None and escalation.to_level == ticket.tier_level
+
+
+def _waiting(escalation: Escalation) -> rules.Waiting:
+    return rules.Waiting(
+        to_level=escalation.to_level,
+        since=escalation.stepped_at or escalation.created_at,
+        acknowledge_by=escalation.acknowledge_by,
+        told_ids=tuple(escalation.told_ids),
+    )
+
+
+def _wait_again(ticket: Ticket) -> None:
+    """One that came back to a level which has never acknowledged it waits there anew, from the first on call."""
+    waiting = [each for each in open_escalations(ticket.id) if _is_waiting(each, ticket)]
+    if not waiting:
+        return
+    ladder = ladders_of([ticket.branch_id])[ticket.branch_id]
+    for escalation in waiting:
+        tier = ladder.tier(escalation.to_level)
+        first = rules.first_on_call(tier_rule(tier, ladder))
+        escalation.acknowledge_by = now() + timedelta(minutes=tier.acknowledge_within_minutes)
+        escalation.told_ids, escalation.stepped_at = [first.user_id] if first else [], now()
 
 
 def _ticket_of(escalation: Escalation) -> Ticket:

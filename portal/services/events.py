@@ -53,6 +53,7 @@ KINDS: Mapping[str, int] = {
     "ticket_unmerged": 1,
     "ticket_escalated": 1,
     "escalation_acknowledged": 1,
+    "escalation_unacknowledged": 1,
     "escalation_handed_back": 1,
     "sla_started": 1,
     "sla_warned": 1,

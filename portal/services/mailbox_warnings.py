@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import structlog
-from flask_appbuilder.security.sqla.models import Role, User
 from sqlalchemy import select
 
 from portal.channels.email.oauth import SignInTrouble
@@ -82,8 +81,7 @@ def tell_admins(warnings: list[MailboxWarning]) -> None:
     """Put the warnings into every admin's bell, each once. Commits."""
     if not warnings:
         return
-    admins = select(User.id).join(User.roles).where(Role.name == "Admin", User.active.is_(True))
-    user_ids = db.session.scalars(admins.order_by(User.id)).all()
+    user_ids = notifications.admin_ids()
     with transaction():
         for user_id in user_ids:
             for warning in warnings:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
-from flask_appbuilder.security.sqla.models import User
+from flask_appbuilder.security.sqla.models import Role, User
 from sqlalchemy import BigInteger, Integer, any_, cast, exists, func, literal, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import joinedload
@@ -22,6 +22,7 @@ KINDS: Mapping[str, str] = {
     "woken": N_("A ticket that I snoozed, or a snoozed one of mine, is back"),
     "mentioned": N_("A colleague mentions me in a note"),
     "escalated": N_("A ticket is escalated to my tier"),
+    "unacknowledged": N_("An escalation needs me: I am next on call, or lead the branch"),
     "sla_warned": N_("A ticket of mine is nearly due"),
     "sla_breached": N_("A ticket of mine is late"),
     "bounced": N_("An answer of mine came back undelivered"),
@@ -83,6 +84,12 @@ def count_unread(user: User) -> int:
 def people(*user_ids: int | None) -> set[int]:
     """Those who are to be told, each once; nobody for None."""
     return {user_id for user_id in user_ids if user_id is not None}
+
+
+def admin_ids() -> list[int]:
+    """The ids of everybody who may set up the desk. One statement."""
+    found = select(User.id).join(User.roles).where(Role.name == "Admin", User.active.is_(True))
+    return list(db.session.scalars(found.order_by(User.id)))
 
 
 def mark_read(user_id: int, notification_ids: Iterable[int] | None = None) -> int:

@@ -533,9 +533,7 @@ def _first_response(ticket: Ticket, message: Message, clocks: list[rules.ClockVi
 
 def _acknowledge_own(ticket: Ticket, actor: User) -> None:
     """An answer from the tier it went to acknowledges an escalation."""
-    for open_one in escalation.open_escalations(ticket.id):
-        if open_one.acknowledged_at is None and open_one.to_level == ticket.tier_level:
-            escalation.note_acknowledged(ticket, open_one, actor)
+    escalation.acknowledge_open(ticket, actor)
 
 
 def _signing_key() -> bytes:

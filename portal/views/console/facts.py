@@ -15,6 +15,8 @@ from portal.wording import N_
 
 # What one person does in one go stands on one line.
 TOGETHER = timedelta(minutes=2)
+# What is later than a sweep or two takes is worth saying.
+NOTICED_LATE_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -279,6 +281,21 @@ def _escalated(fact: Fact, reader: Reader) -> str:
     return gettext(how or N_("Escalated to %(name)s by %(who)s"), name=name, who=_who(fact, reader))
 
 
+def _unacknowledged(fact: Fact, reader: Reader) -> str:
+    """What followed, and when it should have been, where Portal noticed only later."""
+    sentence = {
+        "next_on_call": gettext("Nobody acknowledged in time: %(who)s was told", who=fact.data.get("told")),
+        "next_tier": gettext("Nobody acknowledged in time: it goes on to the next tier"),
+    }.get(
+        str(fact.data.get("action")),
+        gettext("Nobody acknowledged in time: whoever leads the branch was told"),
+    )
+    if int(fact.data.get("late_seconds") or 0) < NOTICED_LATE_SECONDS:
+        return sentence
+    due = reader.moment(datetime.fromisoformat(fact.data["due_at"]))
+    return sentence + " " + gettext("(due %(moment)s, noticed later)", moment=due)
+
+
 def _clock(what: str) -> Callable[[Fact, Reader], str]:
     def sentence(fact: Fact, _reader: Reader) -> str:
         return gettext(what, clock=words.clock(str(fact.data.get("clock"))))
@@ -309,7 +326,7 @@ def _reason(fact: Fact) -> str:
         return str(fact.data.get("reason") or "")
     if fact.kind == "escalation_handed_back":
         return str(fact.data.get("note") or "")
-    if fact.kind == "acknowledgement_withheld":
+    if fact.kind in ("acknowledgement_withheld", "escalation_unacknowledged"):
         return str(fact.data.get("reason") or "")
     if fact.kind in ("delivery_failed", "delivery_bounced"):
         return str(fact.data.get("reply") or fact.data.get("reason") or "")
@@ -319,7 +336,7 @@ def _reason(fact: Fact) -> str:
 def _tone(fact: Fact) -> str:
     if fact.kind in ("sla_breached", "delivery_failed", "delivery_bounced"):
         return "late"
-    return "warn" if fact.kind in ("sla_warned", "ticket_escalated") else ""
+    return "warn" if fact.kind in ("sla_warned", "ticket_escalated", "escalation_unacknowledged") else ""
 
 
 _OF_TWO_TICKETS = frozenset(
@@ -363,6 +380,7 @@ _SENTENCES: dict[str, Callable[[Fact, Reader], str]] = {
     ),
     "ticket_escalated": _escalated,
     "escalation_acknowledged": _said(N_("Escalation acknowledged by %(who)s")),
+    "escalation_unacknowledged": _unacknowledged,
     "escalation_handed_back": _said(N_("Handed back to the tier below by %(who)s")),
     "sla_warned": _clock(N_("%(clock)s runs low")),
     "sla_breached": _clock(N_("%(clock)s is late")),

@@ -9,7 +9,7 @@ from portal import access
 from portal.language import gettext, ngettext
 from portal.models import Escalation, Ticket, User
 from portal.rules import lifecycle
-from portal.rules.escalation import PathStep
+from portal.rules.escalation import PathStep, Turn
 from portal.rules.sla import CLOCK_KINDS, ClockView
 from portal.services import linking, sla
 from portal.views.console import reading, words
@@ -231,6 +231,8 @@ def _step_says(step: PathStep, ticket: Ticket, reader: Reader) -> str:
         names = gettext("%(names)s and %(count)s more", names=names, count=len(step.who) - MOST_NAMES)
     if step.state == "here":
         who = words.within_name(reader, ticket.assignee, gettext("nobody yet"))
+        if step.turn is not None:
+            return " · ".join([who, *_turn_says(step.turn, reader)])
         if ticket.assignee_id is None or ticket.picked_up_at is None:
             return who
         return gettext("%(who)s, since %(moment)s", who=who, moment=reader.since(ticket.picked_up_at))
@@ -238,6 +240,29 @@ def _step_says(step: PathStep, ticket: Ticket, reader: Reader) -> str:
         when = f"{reader.at_moment(step.at)} {gettext(step.unless) if step.unless else ''}".strip()
         return " · ".join(part for part in (when, names) if part)
     return names or gettext("nobody on this level yet")
+
+
+def _turn_says(turn: Turn, reader: Reader) -> list[str]:
+    """Told Ana 14:20; then Tom at 14:40 unless acknowledged."""
+    said = []
+    if turn.since is not None:
+        since = reader.since(turn.since)
+        said.append(
+            gettext("told %(who)s %(moment)s", who=turn.told, moment=since)
+            if turn.told
+            else gettext("told everyone on this level %(moment)s", moment=since)
+        )
+    if turn.then_at is None:
+        said.append(gettext("not acknowledged"))
+    elif turn.action is not None:
+        then = {
+            "next_on_call": gettext("then %(who)s is told", who=turn.then),
+            "next_tier": gettext("then goes to %(name)s", name=turn.then),
+            "branch_lead": gettext("then whoever leads the branch is told"),
+        }[turn.action]
+        when = reader.at_moment(turn.then_at)
+        said.append(gettext("%(then)s %(when)s unless acknowledged", then=then, when=when))
+    return said
 
 
 def _links(found: Found) -> tuple[tuple[str, tuple[Link, ...]], ...]:

@@ -1,24 +1,24 @@
 """The three kinds of failure: the user's, the passing one, the final one."""
 
+from portal.wording import sentence
+
 
 class UserFault(Exception):
     """The person asked for something that cannot be done: the message is shown, nothing has changed.
 
-    `message` is English with %(named)s places for `values`; where it is shown, language.says() translates it.
+    `message` is English with %(named)s places for `values`, or a sentence that a rule has made; where it is shown,
+    language.says() translates it.
     """
 
     status_code = 422
 
     def __init__(self, message: str, **values: object) -> None:
         super().__init__(message)
-        self.message = message
-        # As they are now: a row has nothing to say once its transaction is gone.
-        self.values = {
-            name: value if isinstance(value, int) else str(value) for name, value in values.items()
-        }
+        # As the values are now: a row has nothing to say once its transaction is gone.
+        self.sentence = sentence(message, **values) if values else message
 
     def __str__(self) -> str:
-        return self.message % self.values if self.values else self.message
+        return str(self.sentence)
 
 
 class NotFound(UserFault):

@@ -22,6 +22,7 @@ from flask_babel.speaklater import LazyString
 from flask_login import current_user
 
 from portal.errors import UserFault
+from portal.wording import Sentence
 
 SOURCE = "en"
 # What people can choose, each in its own words; Flask-AppBuilder wants this shape.
@@ -37,6 +38,7 @@ def install_language(app: Flask) -> None:
     with app.app_context():
         get_babel().locale_selector = language
     app.jinja_env.globals["language"] = spoken
+    app.jinja_env.filters["tell"] = tell
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
         lambda words: catalogue().gettext(words),
         lambda one, many, num: catalogue().ngettext(one, many, num),
@@ -112,8 +114,25 @@ def formats() -> Locale:
 def says(fault: Exception) -> str:
     """What the failure tells the person, in their language."""
     if isinstance(fault, UserFault):
-        return gettext(fault.message, **fault.values)
-    return gettext(str(fault))
+        return tell(fault.sentence)
+    words = fault.args[0] if fault.args and isinstance(fault.args[0], str) else str(fault)
+    return tell(words)
+
+
+def tell(words: str) -> str:
+    """A sentence of the rules or the services, in the language of this request.
+
+    Words that were only marked are looked up as they are; what people wrote themselves comes back unchanged.
+    """
+    if not isinstance(words, Sentence):
+        return gettext(words) if words else ""
+    return gettext(words.message, **{name: _told(value) for name, value in words.values.items()})
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return ", ".join(str(_told(each)) for each in value)
+    return tell(value) if isinstance(value, Sentence) else value
 
 
 def compiled(var_dir: Path) -> Path:

@@ -17,7 +17,7 @@ OPTIONS = {"templates/**.html": {"newstyle_gettext": "true", "trimmed": "true", 
 # Faults are worded where they are raised; N_ marks what another place will show.
 KEYWORDS = {
     **DEFAULT_KEYWORDS,
-    **dict.fromkeys(("UserFault", "NotFound", "Forbidden", "Conflict", "lazy_gettext")),
+    **dict.fromkeys(("UserFault", "NotFound", "Forbidden", "Conflict", "lazy_gettext", "sentence")),
 }
 KEYWORDS |= {"lazy_ngettext": (1, 2), "lazy_pgettext": ((1, "c"), 2)}
 

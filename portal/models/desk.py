@@ -1,14 +1,16 @@
 """What belongs to one person's desk: saved views, notifications, and the audit of what admins changed."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.extensions import Model
 from portal.models.columns import BigId, Created, Json, SmallId, Timestamp, UserId
+from portal.wording import from_json
 
 if TYPE_CHECKING:
     from portal.models.ticket import Ticket
@@ -50,11 +52,19 @@ class Notification(Model):
     ticket_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("ticket.id"))
     kind: Mapped[str] = mapped_column(String(40))
     fact_key: Mapped[str] = mapped_column(String(80))
+    # In English; `wording` (portal.wording.as_json) is how to tell it in other languages.
     text: Mapped[str] = mapped_column(default="")
+    wording: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     read_at: Mapped[Timestamp | None]
     created_at: Mapped[Created]
 
     ticket: Mapped["Ticket | None"] = relationship()
+
+    @property
+    def said(self) -> str:
+        """What it tells: a Sentence where it can be told in other languages."""
+        found: str = from_json(self.wording) or self.text
+        return found
 
     def __repr__(self) -> str:
         return self.text

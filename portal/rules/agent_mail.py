@@ -7,6 +7,8 @@ that answers a ticket for certain, and was sent to us alone, goes on to the cust
 from dataclasses import dataclass
 from typing import Literal
 
+from portal.wording import N_
+
 Outcome = Literal["reply_sent", "reply_to_send", "note", "forward", "as_customer"]
 
 # What points to a ticket beyond doubt (portal.rules.threading).
@@ -48,32 +50,37 @@ def decide_agent_mail(facts: AgentMailFacts) -> AgentMailDecision:
     ordinary mail.
     """
     if facts.is_automatic:
-        return AgentMailDecision("as_customer", "A machine wrote it, not the colleague.")
+        return AgentMailDecision("as_customer", N_("A machine wrote it, not the colleague."))
     if not facts.is_verified:
-        reason = "It bears a colleague's address, but nothing proves that they sent it."
+        reason = N_("It bears a colleague's address, but nothing proves that they sent it.")
         return AgentMailDecision("as_customer", reason)
     if not facts.thread_rule:
         if facts.is_forward:
-            return AgentMailDecision("forward", "A colleague passed it on; it opens a ticket for its writer.")
-        return AgentMailDecision("as_customer", "A colleague wrote to us about something new.")
+            return AgentMailDecision(
+                "forward", N_("A colleague passed it on; it opens a ticket for its writer.")
+            )
+        return AgentMailDecision("as_customer", N_("A colleague wrote to us about something new."))
     if not facts.may_work_in_ticket:
-        return AgentMailDecision("as_customer", "It is from a colleague who does not work in this branch.")
+        return AgentMailDecision(
+            "as_customer", N_("It is from a colleague who does not work in this branch.")
+        )
     return _in_ticket(facts)
 
 
 def _in_ticket(facts: AgentMailFacts) -> AgentMailDecision:
     if facts.is_forward:
-        return AgentMailDecision("note", "A colleague passed on a mail of this ticket.")
+        return AgentMailDecision("note", N_("A colleague passed on a mail of this ticket."))
     if facts.recipients & facts.customer_addresses:
-        return AgentMailDecision("reply_sent", "A colleague answered from their own mail program.")
+        return AgentMailDecision("reply_sent", N_("A colleague answered from their own mail program."))
     if facts.recipients:
-        return AgentMailDecision("note", "A colleague wrote to others than the customer.")
+        return AgentMailDecision("note", N_("A colleague wrote to others than the customer."))
     if facts.thread_rule not in CERTAIN_RULES:
         return AgentMailDecision(
-            "note", "A colleague wrote to us; that it is meant for the customer is not certain."
+            "note", N_("A colleague wrote to us; that it is meant for the customer is not certain.")
         )
     if not facts.is_answerable:
-        return AgentMailDecision("note", "A colleague answered, but this ticket takes no answers.")
+        return AgentMailDecision("note", N_("A colleague answered, but this ticket takes no answers."))
     return AgentMailDecision(
-        "reply_to_send", "A colleague answered from their own mail program; we sent it on to the customer."
+        "reply_to_send",
+        N_("A colleague answered from their own mail program; we sent it on to the customer."),
     )

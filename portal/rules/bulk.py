@@ -7,6 +7,7 @@ from typing import Any
 
 from portal.rules import lifecycle
 from portal.rules.escalation import EscalationFacts, Trigger, decide_escalation
+from portal.wording import N_, sentence
 
 MOST_TICKETS = 200
 
@@ -128,31 +129,43 @@ class Change:
 def decide(ticket: Standing, action: Action) -> Change:
     """What the action makes of the ticket. A merged ticket is left alone whatever is asked."""
     if ticket.is_merged:
-        return _left("merged", "It was merged into another ticket.")
+        return _left("merged", N_("It was merged into another ticket."))
     return _DECISIONS[type(action)](ticket, action)
 
 
 def _assign(ticket: Standing, action: Assign) -> Change:
-    after = action.name if action.user_id else "nobody"
+    after = action.name if action.user_id else sentence("nobody")
     if ticket.assignee_id == action.user_id:
-        return _left("unchanged", f"It is with {after} already." if action.user_id else "Nobody has it.")
+        return _left(
+            "unchanged",
+            sentence("It is with %(after)s already.", after=after)
+            if action.user_id
+            else N_("Nobody has it."),
+        )
     if (
         action.user_id is not None
         and action.branch_ids is not None
         and ticket.branch_id not in action.branch_ids
     ):
-        return _left("not_a_member", f"{action.name} is not a member of {ticket.branch}.")
-    return Change(True, ticket.assignee or "nobody", after, "assign")
+        return _left(
+            "not_a_member",
+            sentence("%(name)s is not a member of %(branch)s.", name=action.name, branch=ticket.branch),
+        )
+    return Change(True, ticket.assignee or sentence("nobody"), after, "assign")
 
 
 def _move(ticket: Standing, action: Move) -> Change:
     if not action.is_active:
-        return _left("branch_closed", f"{action.name} takes no tickets at present.")
+        return _left("branch_closed", sentence("%(name)s takes no tickets at present.", name=action.name))
     return _set("move", ticket.branch, action.name, is_same=ticket.branch_id == action.branch_id)
 
 
 def _prioritise(ticket: Standing, action: Prioritise) -> Change:
-    return _set("priority", ticket.priority.capitalize(), action.priority.capitalize())
+    return _set("priority", _priority(ticket.priority), _priority(action.priority))
+
+
+def _priority(name: str) -> str:
+    return sentence(name.capitalize())
 
 
 def _set_status(ticket: Standing, action: SetStatus) -> Change:
@@ -166,7 +179,9 @@ def _set_status(ticket: Standing, action: SetStatus) -> Change:
 
 def _label(ticket: Standing, action: Label) -> Change:
     after = sorted((set(ticket.tags) | set(action.added)) - set(action.removed))
-    return _set("tags", ", ".join(ticket.tags) or "no tags", ", ".join(after) or "no tags")
+    return _set(
+        "tags", ", ".join(ticket.tags) or sentence("no tags"), ", ".join(after) or sentence("no tags")
+    )
 
 
 def _escalate(ticket: Standing, action: Escalate) -> Change:
@@ -176,26 +191,40 @@ def _escalate(ticket: Standing, action: Escalate) -> Change:
         return _left(decision.rule, decision.reason)
     names = {tier.level: tier.name for tier in ticket.escalation.tiers}
     level = ticket.escalation.tier_level
-    return Change(True, names.get(level, f"Tier {level}"), names[decision.to_level], "escalate")
+    return Change(
+        True,
+        names.get(level) or sentence("Tier %(level)s", level=level),
+        names[decision.to_level],
+        "escalate",
+    )
 
 
 def _answer(ticket: Standing, _action: Answer) -> Change:
     assert ticket.letter is not None, "whoever asks whether it can be answered says with what"
     letter = ticket.letter
     if ticket.status in ("spam", "trash"):
-        return _left("not_answerable", f"It is in {lifecycle.label(ticket.status)}.")
+        return _left(
+            "not_answerable", sentence("It is in %(status)s.", status=lifecycle.label(ticket.status))
+        )
     if letter.fault:
         return _left("no_address", letter.fault)
     if letter.unfilled:
-        return _left("unfilled", f"No value for {', '.join(letter.unfilled)}. Answer this one by hand.")
-    return Change(True, f"to {letter.to}", letter.html, "reply", str(letter.newest_message_id))
+        return _left(
+            "unfilled",
+            sentence(
+                "No value for %(unfilled)s. Answer this one by hand.", unfilled=", ".join(letter.unfilled)
+            ),
+        )
+    return Change(
+        True, sentence("to %(names)s", names=letter.to), letter.html, "reply", str(letter.newest_message_id)
+    )
 
 
 def _merge(ticket: Standing, action: Merge) -> Change:
     if ticket.number == action.into:
-        return _left("target", "The others come here.")
+        return _left("target", N_("The others come here."))
     if not action.is_open_to_it:
-        return _left("not_answerable", f"#{action.into} takes no other tickets.")
+        return _left("not_answerable", sentence("#%(into)s takes no other tickets.", into=action.into))
     return Change(True, f"#{ticket.number}", f"#{action.into} {action.subject}".strip(), "merge")
 
 
@@ -213,7 +242,12 @@ _DECISIONS: dict[type[Action], Callable[[Standing, Any], Change]] = {
 
 def _set(rule: str, before: str, after: str, *, is_same: bool | None = None) -> Change:
     if before == after if is_same is None else is_same:
-        return _left("unchanged", f"It is {after} already." if rule != "tags" else "Its tags stay the same.")
+        return _left(
+            "unchanged",
+            sentence("It is %(after)s already.", after=after)
+            if rule != "tags"
+            else N_("Its tags stay the same."),
+        )
     return Change(True, before, after, rule)
 
 

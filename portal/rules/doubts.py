@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from portal.wording import sentence
+
 # Words that announce a file, in the languages that people answer in; each stands for all its endings.
 _ATTACHMENT = re.compile(
     r"(?<![^\W_])(?:attach(?:ed|ment|ments|ing)?|enclosed|"
@@ -34,10 +36,10 @@ def doubts_about(text: str, *, has_files: bool, recipients: Iterable[str]) -> Se
     found = []
     named = _ATTACHMENT.search(text[:_LONGEST])
     if named is not None and not has_files:
-        question = f"You write “{named.group()}”, but nothing is attached."
+        question = sentence("You write “%(group)s”, but nothing is attached.", group=named.group())
         found.append(Doubt("attachment_missing", question))
     silent = [address for address in recipients if _NO_REPLY.search(address.rpartition("@")[0])]
     if silent:
-        question = f"{silent[0]} looks like an address that nobody reads."
+        question = sentence("%(silent)s looks like an address that nobody reads.", silent=silent[0])
         found.append(Doubt("no_reply_address", question))
     return found

@@ -9,7 +9,7 @@ from portal.rules.decision import Evidence
 from portal.rules.hours import Calendar
 from portal.rules.lifecycle import OPEN_STATUSES, label
 from portal.rules.sla import CLOCK_LABELS, ClockView, moment_at_percent
-from portal.wording import N_
+from portal.wording import N_, sentence
 
 TriggerKind = Literal["manual", "sla_warning", "sla_breach", "unacknowledged"]
 NextAction = Literal["next_on_call", "next_tier", "branch_lead"]
@@ -164,18 +164,22 @@ def decide_escalation(facts: EscalationFacts, trigger: Trigger) -> EscalationDec
         return EscalationDecision(None, "no_such_tier", _no_tier(facts, trigger), evidence)
     evidence["to_level"] = target.level
     if target.level in facts.open_levels:
-        reason = f"It has already been escalated to {target.name}."
+        reason = sentence("It has already been escalated to %(name)s.", name=target.name)
         return EscalationDecision(None, "already_escalated", reason, evidence)
     if (
         trigger.kind in ("sla_warning", "sla_breach")
         and not 0 < target.escalate_at_percent <= trigger.percent
     ):
-        reason = f"{target.name} takes tickets at {target.escalate_at_percent} percent of a target."
+        reason = sentence(
+            "%(name)s takes tickets at %(percent)s percent of a target.",
+            name=target.name,
+            percent=target.escalate_at_percent,
+        )
         if target.escalate_at_percent <= 0:
-            reason = f"{target.name} takes tickets by hand only."
+            reason = sentence("%(name)s takes tickets by hand only.", name=target.name)
         return EscalationDecision(None, "below_percent", reason, evidence)
     if not target.members:
-        evidence["warnings"] = [f"{target.name} has no members yet."]
+        evidence["warnings"] = [sentence("%(name)s has no members yet.", name=target.name)]
     return EscalationDecision(target.level, trigger.kind, _reason(trigger), evidence)
 
 
@@ -194,14 +198,20 @@ def decide_unacknowledged(facts: EscalationFacts) -> Unacknowledged:
     evidence: Evidence = {"level": facts.tier_level, "told": list(waiting.told_ids) if waiting else []}
     tier = next((tier for tier in facts.tiers if tier.level == facts.tier_level), None)
     if facts.status not in OPEN_STATUSES:
-        reason = f"The ticket is {label(facts.status)}; nobody needs to acknowledge it."
+        reason = sentence(
+            "The ticket is %(status)s; nobody needs to acknowledge it.", status=label(facts.status)
+        )
         return Unacknowledged(None, "not_open", reason, evidence=evidence)
     if waiting is None or waiting.to_level != facts.tier_level:
-        return Unacknowledged(None, "not_waiting", "It does not wait for this level.", evidence=evidence)
+        return Unacknowledged(None, "not_waiting", N_("It does not wait for this level."), evidence=evidence)
     wish = tier.on_unacknowledged if tier else "branch_lead"
-    name = tier.name if tier else f"Level {facts.tier_level}"
+    name: str = tier.name if tier else sentence("Level %(level)s", level=facts.tier_level)
     if tier and wish == "next_on_call" and (person := first_on_call(tier, waiting.told_ids)):
-        reason = f"Nobody of {name} acknowledged in time; {person.name} is next on call."
+        reason = sentence(
+            "Nobody of %(name)s acknowledged in time; %(person)s is next on call.",
+            name=name,
+            person=person.name,
+        )
         return Unacknowledged("next_on_call", "next_on_call", reason, person=person, evidence=evidence)
     if wish == "next_tier":
         decision = decide_escalation(facts, Trigger("unacknowledged"))
@@ -210,9 +220,13 @@ def decide_unacknowledged(facts: EscalationFacts) -> Unacknowledged:
                 "next_tier", "next_tier", decision.reason, to_level=decision.to_level, evidence=evidence
             )
     why = {
-        "next_on_call": f"Nobody of {name} acknowledged in time, and nobody else is on call.",
-        "next_tier": f"Nobody of {name} acknowledged in time, and no tier above it can take it.",
-    }.get(wish, f"Nobody of {name} acknowledged in time.")
+        "next_on_call": sentence(
+            "Nobody of %(name)s acknowledged in time, and nobody else is on call.", name=name
+        ),
+        "next_tier": sentence(
+            "Nobody of %(name)s acknowledged in time, and no tier above it can take it.", name=name
+        ),
+    }.get(wish, sentence("Nobody of %(name)s acknowledged in time.", name=name))
     return Unacknowledged(
         "branch_lead", f"{wish}_exhausted" if wish != "branch_lead" else wish, why, evidence=evidence
     )
@@ -264,15 +278,21 @@ def turn_of(facts: EscalationFacts) -> Turn | None:
 
 def _refusal(facts: EscalationFacts, trigger: Trigger) -> tuple[str, str] | None:
     if facts.status not in OPEN_STATUSES:
-        return "not_open", f"The ticket is {label(facts.status)}; only open tickets are escalated."
+        return "not_open", sentence(
+            "The ticket is %(status)s; only open tickets are escalated.", status=label(facts.status)
+        )
     if trigger.kind != "manual":
         return None
     if not trigger.reason.strip():
-        return "reason_required", "Say in a few words why it is escalated: the next tier starts from there."
+        return "reason_required", N_(
+            "Say in a few words why it is escalated: the next tier starts from there."
+        )
     if len(trigger.reason) > LONGEST_REASON:
-        return "reason_too_long", f"The reason can have at most {LONGEST_REASON} characters."
+        return "reason_too_long", sentence(
+            "The reason can have at most %(most)s characters.", most=LONGEST_REASON
+        )
     if trigger.to_level is not None and trigger.to_level <= facts.tier_level:
-        return "not_higher", f"The ticket is already on level {facts.tier_level}."
+        return "not_higher", sentence("The ticket is already on level %(level)s.", level=facts.tier_level)
     return None
 
 
@@ -285,17 +305,19 @@ def _target(facts: EscalationFacts, trigger: Trigger) -> Tier | None:
 
 def _no_tier(facts: EscalationFacts, trigger: Trigger) -> str:
     if trigger.to_level is not None and trigger.to_level > facts.tier_level:
-        return f"This branch has no level {trigger.to_level}."
-    return f"Level {facts.tier_level} is the highest of this branch."
+        return sentence("This branch has no level %(to_level)s.", to_level=trigger.to_level)
+    return sentence("Level %(level)s is the highest of this branch.", level=facts.tier_level)
 
 
 def _reason(trigger: Trigger) -> str:
-    clock = CLOCK_LABELS.get(trigger.clock_kind, "A clock")
+    clock = CLOCK_LABELS.get(trigger.clock_kind, sentence("A clock"))
     return {
         "manual": trigger.reason.strip(),
-        "sla_warning": f"{clock} has used {trigger.percent} percent of its time.",
-        "sla_breach": f"{clock} is late.",
-        "unacknowledged": "Nobody acknowledged the escalation in time.",
+        "sla_warning": sentence(
+            "%(clock)s has used %(percent)s percent of its time.", clock=clock, percent=trigger.percent
+        ),
+        "sla_breach": sentence("%(clock)s is late.", clock=clock),
+        "unacknowledged": N_("Nobody acknowledged the escalation in time."),
     }[trigger.kind]
 
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from portal.rules.decision import Decision
+from portal.wording import N_, sentence
 
 KINDS = {
     "text": "Text",
@@ -123,10 +124,19 @@ def read_condition(field: Field, written: Mapping[str, str]) -> Condition:
     """
     if field.kind not in WITH_ORDER and (written.get("from") or written.get("to")):
         raise UnreadableValueError(
-            f"“{field.name}” has no order: it can be one value, not from one to another."
+            sentence(
+                "“%(name)s” has no order: it can be one value, not from one to another.", name=field.name
+            )
         )
     if written.get("is", EMPTY) not in ("", EMPTY):
-        raise UnreadableValueError(f"“{field.name}” can be asked to be “{EMPTY}”, not “{written['is']}”.")
+        raise UnreadableValueError(
+            sentence(
+                "“%(name)s” can be asked to be “%(empty)s”, not “%(written)s”.",
+                name=field.name,
+                empty=EMPTY,
+                written=written["is"],
+            )
+        )
     several = written.get("", "").split(",") if field.kind in WITH_CHOICES else [written.get("", "")]
     known = tuple(field.labels)
     any_of = [_plain_value(field, text, known) for text in (each.strip() for each in several) if text]
@@ -172,22 +182,21 @@ def say_value(field: Field, value: Value | None) -> str:
         keys = value if isinstance(value, tuple) else (str(value),)
         return ", ".join(field.labels.get(key, key) for key in keys)
     if isinstance(value, bool):
-        return "Yes" if value else "No"
+        return sentence("Yes") if value else sentence("No")
     if field.kind == "date":
         return _day_in_words(str(value))
     return write_value(value)[0]
 
 
-def say_condition(field: Field, condition: Condition, nothing: str = "no value") -> str:
-    """The condition in words: Colour: Blue, Red; Amount: from 5 to 10; Order: no value, which `nothing` says."""
+def say_condition(field: Field, condition: Condition) -> str:
+    """The condition in words: Colour: Blue, Red; Amount: from 5 to 10; Order: no value."""
     parts = [
         say_value(replace(field, kind="choice") if condition.is_many else field, one)
         for one in condition.any_of
     ]
-    bounds = (("from", condition.first), ("until" if field.kind == "date" else "to", condition.last))
-    span = " ".join(f"{word} {say_value(field, bound)}" for word, bound in bounds if bound is not None)
-    parts += [span] if span else []
-    return f"{field.name}: " + ", ".join([*parts, nothing] if condition.or_empty else parts)
+    parts += _span(field, condition)
+    nothing = (sentence("no value"),) if condition.or_empty else ()
+    return sentence("%(name)s: %(parts)s", name=field.name, parts=(*parts, *nothing))
 
 
 def value_from(stored: Any) -> Value | None:
@@ -208,12 +217,12 @@ def may_finish(fields: Iterable[Field], values: Mapping[str, Any], branch_id: in
         and value_from(values.get(field.key)) is None
     ]
     if not missing:
-        return Decision(True, "complete", "Everything that is required is filled in.")
+        return Decision(True, "complete", N_("Everything that is required is filled in."))
     names = _and_between([f"“{field.name}”" for field in missing])
     return Decision(
         False,
         "required_field",
-        f"Fill in {names} first: a ticket of this branch cannot be resolved without.",
+        sentence("Fill in %(names)s first: a ticket of this branch cannot be resolved without.", names=names),
         {"fields": [field.key for field in missing]},
     )
 
@@ -222,7 +231,10 @@ def check_key(key: str) -> None:
     """Raise UnreadableValueError for a key that cannot stand in addresses and templates."""
     if not _KEY.fullmatch(key) or len(key) > LONGEST_KEY:
         raise UnreadableValueError(
-            f"Write the key with small letters, digits and _, beginning with a letter, {LONGEST_KEY} at most."
+            sentence(
+                "Write the key with small letters, digits and _, beginning with a letter, %(most)s at most.",
+                most=LONGEST_KEY,
+            )
         )
 
 
@@ -241,12 +253,19 @@ def choices_from(lines: Sequence[str], before: Sequence[Choice] = ()) -> tuple[C
         label = written.group(2) if written else line
         key = written.group(1) if written else known.get(label.casefold()) or _key_of(label)
         if key in found:
-            raise UnreadableValueError(f"“{label}” and “{found[key].label}” have the same key, {key}.")
+            raise UnreadableValueError(
+                sentence(
+                    "“%(label)s” and “%(other)s” have the same key, %(key)s.",
+                    label=label,
+                    other=found[key].label,
+                    key=key,
+                )
+            )
         if len(key) > LONGEST_KEY or len(label) > LONGEST_TEXT:
-            raise UnreadableValueError(f"“{label[:40]}…” is too long for a choice.")
+            raise UnreadableValueError(sentence("“%(value)s…” is too long for a choice.", value=label[:40]))
         found[key] = Choice(key, label)
     if len(found) > MOST_CHOICES:
-        raise UnreadableValueError(f"A list has at most {MOST_CHOICES} choices.")
+        raise UnreadableValueError(sentence("A list has at most %(most)s choices.", most=MOST_CHOICES))
     retired = (replace(choice, is_active=False) for choice in before if choice.key not in found)
     return (*found.values(), *retired)
 
@@ -256,14 +275,22 @@ def _choice_of(field: Field, text: str, also: Iterable[Value | None]) -> str:
     if text in taken:
         return text
     label = field.labels.get(text, text)
-    raise UnreadableValueError(f"“{label}” cannot be chosen for “{field.name}”. Take one of its list.")
+    raise UnreadableValueError(
+        sentence(
+            "“%(label)s” cannot be chosen for “%(name)s”. Take one of its list.", label=label, name=field.name
+        )
+    )
 
 
 def _plain_value(field: Field, text: str, retired: Iterable[str] = ()) -> Value:
     if field.kind == "number":
         if not _NUMBER.fullmatch(text):
             raise UnreadableValueError(
-                f"“{field.name}” must be a number like 12 or 12.5 (at most 12 figures and 3 decimals), not “{text}”."
+                sentence(
+                    "“%(name)s” must be a number like 12 or 12.5 (at most 12 figures and 3 decimals), not “%(text)s”.",
+                    name=field.name,
+                    text=text,
+                )
             )
         number = Decimal(text)
         return int(number) if number == number.to_integral_value() else float(number)
@@ -272,17 +299,26 @@ def _plain_value(field: Field, text: str, retired: Iterable[str] = ()) -> Value:
             return date.fromisoformat(text).isoformat()
         except ValueError as error:
             raise UnreadableValueError(
-                f"“{field.name}” must be a day like 2026-11-23, not “{text}”."
+                sentence(
+                    "“%(name)s” must be a day like 2026-11-23, not “%(text)s”.", name=field.name, text=text
+                )
             ) from error
     if field.kind == "yes_no":
         if text not in YES_NO:
-            raise UnreadableValueError(f"“{field.name}” must be yes or no, not “{text}”.")
+            raise UnreadableValueError(
+                sentence("“%(name)s” must be yes or no, not “%(text)s”.", name=field.name, text=text)
+            )
         return YES_NO[text]
     if field.kind in WITH_CHOICES:
         return _choice_of(field, text, retired)
     if len(text) > LONGEST_TEXT:
         raise UnreadableValueError(
-            f"“{field.name}” takes {LONGEST_TEXT} characters at most; these are {len(text)}."
+            sentence(
+                "“%(name)s” takes %(most)s characters at most; these are %(count)s.",
+                name=field.name,
+                most=LONGEST_TEXT,
+                count=len(text),
+            )
         )
     return text
 
@@ -306,5 +342,20 @@ def _day_in_words(text: str) -> str:
     return f"{day.day} {day:%B %Y}"
 
 
+def _span(field: Field, condition: Condition) -> tuple[str, ...]:
+    first, last = (say_value(field, bound) for bound in (condition.first, condition.last))
+    if first and last:
+        between = (
+            N_("from %(first)s until %(last)s") if field.kind == "date" else N_("from %(first)s to %(last)s")
+        )
+        return (sentence(between, first=first, last=last),)
+    if first:
+        return (sentence("from %(first)s", first=first),)
+    until = N_("until %(last)s") if field.kind == "date" else N_("to %(last)s")
+    return (sentence(until, last=last),) if last else ()
+
+
 def _and_between(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    if len(names) == 1:
+        return names[0]
+    return sentence("%(names)s and %(last)s", names=tuple(names[:-1]), last=names[-1])

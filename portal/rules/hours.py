@@ -15,6 +15,8 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from portal.wording import N_, sentence
+
 DAY_MINUTES = 24 * 60
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _SECOND = 1_000_000  # moments are counted in microseconds since 1970, UTC
@@ -80,11 +82,11 @@ def parse_calendar(value: Mapping[str, Any], time_zone: str) -> Calendar:
     windows = tuple(_parse_window(item) for item in _list_in(value, "windows"))
     holidays = tuple(_parse_holiday(item) for item in _list_in(value, "holidays"))
     if not windows:
-        raise ValueError("The calendar has no working time: add at least one window.")
+        raise ValueError(N_("The calendar has no working time: add at least one window."))
     dates = [holiday.date for holiday in holidays]
     for day in dates:
         if dates.count(day) > 1:
-            raise ValueError(f"{day:%d %B %Y} is listed twice among the holidays.")
+            raise ValueError(sentence("%(day)s is listed twice among the holidays.", day=f"{day:%d %B %Y}"))
     return Calendar(time_zone, tuple(sorted(windows)), tuple(sorted(holidays)))
 
 
@@ -123,7 +125,10 @@ def add_working_time(calendar: Calendar, start: datetime, amount: timedelta) -> 
             continue
         if position > limit:
             raise NoWorkingTimeError(
-                f"There is not enough working time within ten years of {start:%d %B %Y}."
+                sentence(
+                    "There is not enough working time within ten years of %(start)s.",
+                    start=f"{start:%d %B %Y}",
+                )
             )
         for begin, finish in _intervals(calendar, position, position + _WEEK):
             if finish - begin >= remaining:
@@ -291,7 +296,11 @@ def _zone(time_zone: str) -> ZoneInfo:
     try:
         return ZoneInfo(time_zone)
     except (KeyError, ValueError, OSError) as error:
-        raise ValueError(f"There is no time zone {time_zone!r}; write it like Europe/London.") from error
+        raise ValueError(
+            sentence(
+                "There is no time zone %(time_zone)s; write it like Europe/London.", time_zone=repr(time_zone)
+            )
+        ) from error
 
 
 def _micros(at: datetime) -> int:
@@ -311,7 +320,9 @@ def _utc_day(micros: int) -> int:
 def _check_windows(windows: Sequence[Window]) -> None:
     for window in windows:
         if not 0 <= window.weekday <= 6:
-            raise ValueError(f"A weekday is 0 (Monday) to 6 (Sunday), not {window.weekday}.")
+            raise ValueError(
+                sentence("A weekday is 0 (Monday) to 6 (Sunday), not %(weekday)s.", weekday=window.weekday)
+            )
         _check_bounds(window.start_minute, window.end_minute, WEEKDAYS[window.weekday])
     week = 7 * DAY_MINUTES
     spans = sorted(
@@ -321,7 +332,13 @@ def _check_windows(windows: Sequence[Window]) -> None:
         spans, [*spans[1:], *[(s + week, n, w) for s, n, w in spans[:1]]], strict=True
     ):
         if start + length > following:
-            raise ValueError(f"Two windows overlap: {_shown(first)} and {_shown(second)}.")
+            raise ValueError(
+                sentence(
+                    "Two windows overlap: %(first)s and %(second)s.",
+                    first=_shown(first),
+                    second=_shown(second),
+                )
+            )
 
 
 def _check_day(windows: Sequence[tuple[int, int]], day: str) -> None:
@@ -330,12 +347,19 @@ def _check_day(windows: Sequence[tuple[int, int]], day: str) -> None:
     ordered = sorted(windows)
     for (_, end), (start, _) in pairwise(ordered):
         if end > start:
-            raise ValueError(f"Two windows overlap on {day}.")
+            raise ValueError(sentence("Two windows overlap on %(day)s.", day=day))
 
 
 def _check_bounds(start: int, end: int, day: str) -> None:
     if not 0 <= start < DAY_MINUTES or not start < end <= start + DAY_MINUTES:
-        raise ValueError(f"The window {_clock(start)} to {_clock(end)} on {day} is not possible.")
+        raise ValueError(
+            sentence(
+                "The window %(start)s to %(end)s on %(day)s is not possible.",
+                start=_clock(start),
+                end=_clock(end),
+                day=day,
+            )
+        )
 
 
 def _shown(window: Window) -> str:
@@ -349,16 +373,20 @@ def _clock(minute: int) -> str:
 def _list_in(value: Mapping[str, Any], key: str) -> Sequence[Any]:
     items = value.get(key) or []
     if not isinstance(items, list | tuple):
-        raise ValueError(f"The calendar's {key} must be a list.")  # noqa: TRY004
+        raise ValueError(sentence("The calendar's %(key)s must be a list.", key=key))  # noqa: TRY004
     return items
 
 
 def _parse_window(item: Any) -> Window:
     if not isinstance(item, Mapping):
-        raise ValueError(f"A window needs a weekday, a start and an end, not {item!r}.")  # noqa: TRY004
+        raise ValueError(  # noqa: TRY004
+            sentence("A window needs a weekday, a start and an end, not %(item)s.", item=repr(item))
+        )
     weekday = item.get("weekday")
     if isinstance(weekday, bool) or not isinstance(weekday, int) or not 0 <= weekday <= 6:
-        raise ValueError(f"A weekday is 0 (Monday) to 6 (Sunday), not {weekday!r}.")
+        raise ValueError(
+            sentence("A weekday is 0 (Monday) to 6 (Sunday), not %(weekday)s.", weekday=repr(weekday))
+        )
     return Window(weekday, *_parse_span(item, WEEKDAYS[weekday]))
 
 
@@ -368,17 +396,23 @@ def _parse_holiday(item: Any) -> Holiday:
     try:
         day = raw if isinstance(raw, date) else date.fromisoformat(str(raw))
     except ValueError as error:
-        raise ValueError(f"A holiday's date looks like 2026-12-25, not {raw!r}.") from error
+        raise ValueError(
+            sentence("A holiday's date looks like 2026-12-25, not %(raw)s.", raw=repr(raw))
+        ) from error
     spans = tuple(sorted(_parse_span(window, f"{day:%d %B %Y}") for window in _list_in(fields, "windows")))
     return Holiday(day, spans, str(fields.get("name") or ""))
 
 
 def _parse_span(item: Any, day: str) -> tuple[int, int]:
     if not isinstance(item, Mapping):
-        raise ValueError(f"A window on {day} needs a start and an end, not {item!r}.")  # noqa: TRY004
+        raise ValueError(  # noqa: TRY004
+            sentence("A window on %(day)s needs a start and an end, not %(item)s.", day=day, item=repr(item))
+        )
     start, end = _parse_minute(item.get("start"), day), _parse_minute(item.get("end"), day)
     if end == start:
-        raise ValueError(f"A window on {day} starts and ends at {_clock(start)}.")
+        raise ValueError(
+            sentence("A window on %(day)s starts and ends at %(start)s.", day=day, start=_clock(start))
+        )
     return start, end if end > start else end + DAY_MINUTES
 
 
@@ -390,4 +424,6 @@ def _parse_minute(value: Any, day: str) -> int:
         minute = int(hours) * 60 + int(minutes)
         if int(minutes) < 60 and minute <= DAY_MINUTES:
             return minute
-    raise ValueError(f"A time on {day} looks like 09:00, not {value!r}.")
+    raise ValueError(
+        sentence("A time on %(day)s looks like 09:00, not %(value)s.", day=day, value=repr(value))
+    )

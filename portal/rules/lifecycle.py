@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from portal.rules.decision import Decision, Evidence
-from portal.wording import N_
+from portal.wording import N_, sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ TABLE: dict[str, Status] = {
 
 STATUSES: tuple[str, ...] = tuple(TABLE)
 OPEN_STATUSES: tuple[str, ...] = tuple(name for name, status in TABLE.items() if status.is_open)
-LABELS: dict[str, str] = {name: status.label for name, status in TABLE.items()}
+LABELS: dict[str, str] = {name: sentence(status.label) for name, status in TABLE.items()}
 # An answer ends the wait of the customer, so these become "Waiting on customer" when an agent replies.
 ANSWERABLE_STATUSES: tuple[str, ...] = ("new", "open", "pending")
 
@@ -67,13 +67,37 @@ def check_transition(from_status: str, to_status: str) -> Decision:
     evidence: Evidence = {"from": from_status, "to": to_status}
     unknown = next((name for name in (from_status, to_status) if name not in TABLE), None)
     if unknown is not None:
-        return Decision(False, "unknown_status", f"There is no status {unknown!r}.", evidence)
+        return Decision(
+            False,
+            "unknown_status",
+            sentence("There is no status %(unknown)s.", unknown=repr(unknown)),
+            evidence,
+        )
     if from_status == to_status:
-        return Decision(True, "unchanged", f"The ticket is already {label(to_status)}.", evidence)
+        return Decision(
+            True,
+            "unchanged",
+            sentence("The ticket is already %(after)s.", after=label(to_status)),
+            evidence,
+        )
     if to_status in TABLE[from_status].may_become:
-        return Decision(True, "allowed", f"{label(from_status)} may become {label(to_status)}.", evidence)
-    ways = ", ".join(text for name, text in choices(from_status) if name != from_status)
-    reason = f"A ticket that is {label(from_status)} cannot become {label(to_status)}. It can become: {ways}."
+        return Decision(
+            True,
+            "allowed",
+            sentence(
+                "%(before)s may become %(after)s.",
+                before=label(from_status),
+                after=label(to_status),
+            ),
+            evidence,
+        )
+    ways = tuple(text for name, text in choices(from_status) if name != from_status)
+    reason = sentence(
+        "A ticket that is %(before)s cannot become %(after)s. It can become: %(ways)s.",
+        before=label(from_status),
+        after=label(to_status),
+        ways=ways,
+    )
     return Decision(False, "not_allowed", reason, evidence)
 
 
@@ -87,17 +111,23 @@ def status_after_customer_message(
     opened.
     """
     if status == "new":
-        return StatusDecision("new", "still_new", "Nobody has answered yet, so the ticket stays New.")
+        return StatusDecision("new", "still_new", N_("Nobody has answered yet, so the ticket stays New."))
     if status == "spam":
-        return StatusDecision("spam", "stays_spam", "The ticket is Spam, and more of it stays there.")
+        return StatusDecision("spam", "stays_spam", N_("The ticket is Spam, and more of it stays there."))
     if status == "trash":
-        return StatusDecision("open", "restored", "The customer wrote again, so the ticket left the trash.")
+        return StatusDecision(
+            "open", "restored", N_("The customer wrote again, so the ticket left the trash.")
+        )
     if status == "closed":
         return _after_closing(closed_at, now, reopen_window_days)
     if status == "open":
-        return StatusDecision("open", "still_open", "The ticket was open already.")
+        return StatusDecision("open", "still_open", N_("The ticket was open already."))
     rule = "reopened" if status == "resolved" else "customer_answered"
-    return StatusDecision("open", rule, f"The customer wrote, so the ticket is no longer {label(status)}.")
+    return StatusDecision(
+        "open",
+        rule,
+        sentence("The customer wrote, so the ticket is no longer %(status)s.", status=label(status)),
+    )
 
 
 def is_finishing(before: str, after: str) -> bool:
@@ -118,8 +148,10 @@ def status_after_reply(status: str, chosen: str | None = None) -> StatusDecision
         rule = "chosen" if decision.allowed else "not_allowed"
         return StatusDecision(kept, rule, decision.reason, evidence=decision.evidence)
     if status in ANSWERABLE_STATUSES:
-        return StatusDecision("pending", "answered", "The customer has an answer; we wait for them.")
-    return StatusDecision(status, "kept", f"A reply leaves a ticket that is {label(status)} as it is.")
+        return StatusDecision("pending", "answered", N_("The customer has an answer; we wait for them."))
+    return StatusDecision(
+        status, "kept", sentence("A reply leaves a ticket that is %(status)s as it is.", status=label(status))
+    )
 
 
 def closes_at(resolved_at: datetime, close_after_days: int) -> datetime:
@@ -133,9 +165,13 @@ def _after_closing(closed_at: datetime | None, now: datetime, reopen_window_days
         "reopen_window_days": reopen_window_days,
     }
     if closed_at is not None and now <= closed_at + timedelta(days=reopen_window_days):
-        reason = (
-            f"The customer wrote within {reopen_window_days} days of closing, so the ticket is open again."
+        reason = sentence(
+            "The customer wrote within %(days)s days of closing, so the ticket is open again.",
+            days=reopen_window_days,
         )
         return StatusDecision("open", "reopened", reason, evidence=evidence)
-    reason = f"It was closed more than {reopen_window_days} days ago, so a new, linked ticket is opened."
+    reason = sentence(
+        "It was closed more than %(days)s days ago, so a new, linked ticket is opened.",
+        days=reopen_window_days,
+    )
     return StatusDecision("closed", "follow_up", reason, is_follow_up=True, evidence=evidence)

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from portal.rules.decision import Decision, Evidence
+from portal.wording import N_, sentence
 
 _NO_REPLY = (
     "noreply",
@@ -107,7 +108,7 @@ def may_answer(
         refusal = _refused_address(address, own_addresses, suppressed_addresses)
         if refusal is not None:
             return refusal
-    return Decision(True, "a_person_wrote", "Nothing says that a machine sent this mail.")
+    return Decision(True, "a_person_wrote", N_("Nothing says that a machine sent this mail."))
 
 
 def within_caps(counts: AutomaticCounts, caps: Caps) -> Decision:
@@ -121,12 +122,20 @@ def within_caps(counts: AutomaticCounts, caps: Caps) -> Decision:
         "window_seconds": caps.window_seconds,
     }
     if counts.to_recipient >= caps.per_recipient:
-        reason = f"This address already got {counts.to_recipient} automatic mails within {hours:g} hours."
+        reason = sentence(
+            "This address already got %(amount)s automatic mails within %(hours)s hours.",
+            amount=counts.to_recipient,
+            hours=f"{hours:g}",
+        )
         return Decision(False, "recipient_cap", reason, evidence)
     if counts.on_ticket >= caps.per_ticket:
-        reason = f"This ticket already sent {counts.on_ticket} automatic mails within {hours:g} hours."
+        reason = sentence(
+            "This ticket already sent %(amount)s automatic mails within %(hours)s hours.",
+            amount=counts.on_ticket,
+            hours=f"{hours:g}",
+        )
         return Decision(False, "ticket_cap", reason, evidence)
-    return Decision(True, "within_caps", "The limits for automatic mail are not reached.", evidence)
+    return Decision(True, "within_caps", N_("The limits for automatic mail are not reached."), evidence)
 
 
 def is_no_reply_address(address: str) -> bool:
@@ -143,20 +152,24 @@ def _objections(origin: MailOrigin) -> tuple[tuple[str, bool, str], ...]:
     automatic = origin.auto_submitted.casefold()
     suppressing = _SUPPRESSING.intersection(word.strip().casefold() for word in origin.suppressed_responses)
     return (
-        ("no_sender", "@" not in origin.from_address, "The mail names no sender to answer."),
-        ("ours", origin.is_ours, "The mail is our own, come back to us."),
-        ("bounce", origin.is_bounce, "The mail reports a failed delivery."),
-        ("feedback_report", origin.is_feedback_report, "The mail is a complaint sent by a machine."),
-        ("null_return_path", origin.has_null_return_path, "Its empty return path says: do not answer."),
-        ("auto_submitted", automatic not in {"", "no"}, f"It says that a machine sent it: {automatic}."),
-        ("auto_reply", origin.is_auto_reply, "The mail is an automatic reply."),
-        ("list", origin.is_list, "The mail comes from a mailing list."),
+        ("no_sender", "@" not in origin.from_address, N_("The mail names no sender to answer.")),
+        ("ours", origin.is_ours, N_("The mail is our own, come back to us.")),
+        ("bounce", origin.is_bounce, N_("The mail reports a failed delivery.")),
+        ("feedback_report", origin.is_feedback_report, N_("The mail is a complaint sent by a machine.")),
+        ("null_return_path", origin.has_null_return_path, N_("Its empty return path says: do not answer.")),
+        (
+            "auto_submitted",
+            automatic not in {"", "no"},
+            sentence("It says that a machine sent it: %(automatic)s.", automatic=automatic),
+        ),
+        ("auto_reply", origin.is_auto_reply, N_("The mail is an automatic reply.")),
+        ("list", origin.is_list, N_("The mail comes from a mailing list.")),
         (
             "precedence",
             origin.precedence.strip().casefold() in _BULK,
-            f"Its precedence is {origin.precedence.strip().casefold()}.",
+            sentence("Its precedence is %(precedence)s.", precedence=origin.precedence.strip().casefold()),
         ),
-        ("responses_suppressed", bool(suppressing), "The sender asks not to be answered by machines."),
+        ("responses_suppressed", bool(suppressing), N_("The sender asks not to be answered by machines.")),
     )
 
 
@@ -165,11 +178,17 @@ def _refused_address(address: str, own: Collection[str], suppressed: Collection[
     local, _, domain = plain.rpartition("@")
     evidence: Evidence = {"address": plain}
     if plain in own or f"{local.partition('+')[0]}@{domain}" in own:
-        return Decision(False, "own_address", "The answer would go to one of our own addresses.", evidence)
+        return Decision(
+            False, "own_address", N_("The answer would go to one of our own addresses."), evidence
+        )
     if is_no_reply_address(plain):
-        return Decision(False, "no_reply_address", f"Nobody reads answers at {plain}.", evidence)
+        return Decision(
+            False, "no_reply_address", sentence("Nobody reads answers at %(plain)s.", plain=plain), evidence
+        )
     if plain in suppressed:
-        return Decision(False, "suppressed", f"Mail to {plain} bounced for good.", evidence)
+        return Decision(
+            False, "suppressed", sentence("Mail to %(plain)s bounced for good.", plain=plain), evidence
+        )
     return None
 
 

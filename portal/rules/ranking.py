@@ -12,6 +12,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from portal.wording import Sentence, sentence
+
 MOST_SUGGESTIONS = 5
 _LONGEST_QUERY = 20_000
 _K1, _B = 1.2, 0.75
@@ -140,22 +142,24 @@ def _suggestion(
         for stem in best
         if stem.startswith(_STEM_MARK) and not any(w.startswith(stem[1:]) for w in words)
     ]
-    reason = "; ".join(["matches: " + ", ".join(words[:4]), *notes])
+    reason = sentence("matches: %(words)s", words=tuple(words[:4]))
+    for note in notes:
+        reason = sentence("%(reason)s; %(note)s", reason=reason, note=note)
     return Suggestion(candidate.template_id, round(score * factor, 6), reason)
 
 
-def _boost(candidate: Candidate, facts: RankFacts) -> tuple[float, list[str]]:
-    factor, notes = 1.0, []
+def _boost(candidate: Candidate, facts: RankFacts) -> tuple[float, list[Sentence]]:
+    factor, notes = 1.0, list[Sentence]()
     if facts.branch_id is not None and facts.branch_id in candidate.branch_ids:
         factor *= 1.1
-        notes.append("made for this branch")
+        notes.append(sentence("made for this branch"))
     mine, theirs = _language(candidate.language), _language(facts.language)
     if mine and theirs:
         factor *= 1.1 if mine == theirs else 0.5
     topics = {topic.casefold() for topic in facts.topics}
     if candidate.category and candidate.category.casefold() in topics:
         factor *= 1.15
-        notes.append(f"category {candidate.category}")
+        notes.append(sentence("category %(name)s", name=candidate.category))
     return factor, notes
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from portal.rules.decision import Evidence
+from portal.wording import N_, sentence
 
 _MOST_CONDITIONS = 200
 _DEEPEST = 10
@@ -144,7 +145,7 @@ def parse_condition(value: Any) -> Condition:
     """The condition of its JSON form; raises ValueError with a sentence that an admin understands."""
     condition = _parse(value, depth=0)
     if _size(condition) > _MOST_CONDITIONS:
-        raise ValueError(f"A rule can have at most {_MOST_CONDITIONS} conditions.")
+        raise ValueError(sentence("A rule can have at most %(most)s conditions.", most=_MOST_CONDITIONS))
     return condition
 
 
@@ -192,7 +193,11 @@ def route(
         if tests is None:
             continue
         if rule.branch_id is not None and rule.branch_id not in active_branch_ids:
-            warnings.append(f"The rule “{rule.name}” was passed over: the branch it sends to is disabled.")
+            warnings.append(
+                sentence(
+                    "The rule “%(name)s” was passed over: the branch it sends to is disabled.", name=rule.name
+                )
+            )
             continue
         matched.append((rule, tests))
         if rule.is_last:
@@ -211,16 +216,16 @@ def _decide(
     chooser = next((rule for rule in rules if rule.branch_id is not None), None)
     if chooser is not None and chooser.branch_id is not None:
         branch_id, name = chooser.branch_id, "routing_rule"
-        reason = f"The rule “{chooser.name}” sends it here."
+        reason: str = sentence("The rule “%(name)s” sends it here.", name=chooser.name)
     elif account_branch_id is not None and account_branch_id in active_branch_ids:
         branch_id, name, reason = (
             account_branch_id,
             "account_branch",
-            "It was sent to an address of this branch.",
+            N_("It was sent to an address of this branch."),
         )
     else:
         branch_id, name = fall_back_branch_id, "fall_back_branch"
-        reason = "No active branch was named, so it went to the fall-back branch."
+        reason = N_("No active branch was named, so it went to the fall-back branch.")
         warnings.append(_fall_back_warning(account_branch_id, branch_id, active_branch_ids))
     evidence: Evidence = {
         "account_branch_id": account_branch_id,
@@ -243,20 +248,28 @@ def _decide(
 
 
 def _fall_back_warning(account_branch_id: int | None, branch_id: int, active: Collection[int]) -> str:
-    why = (
-        "It came to no known address"
+    if branch_id in active:
+        return (
+            N_("It came to no known address, so it went to the fall-back branch.")
+            if account_branch_id is None
+            else N_("The branch of its address is disabled, so it went to the fall-back branch.")
+        )
+    return (
+        N_("It came to no known address, so it went to the fall-back branch, which is disabled too.")
         if account_branch_id is None
-        else "The branch of its address is disabled"
+        else N_(
+            "The branch of its address is disabled, so it went to the fall-back branch, which is disabled too."
+        )
     )
-    also = "" if branch_id in active else ", which is disabled too"
-    return f"{why}, so it went to the fall-back branch{also}."
 
 
 def _parse(value: Any, depth: int) -> Condition:
     if depth > _DEEPEST:
-        raise ValueError(f"Conditions can be nested {_DEEPEST} deep at most.")
+        raise ValueError(sentence("Conditions can be nested %(most)s deep at most.", most=_DEEPEST))
     if not isinstance(value, Mapping):
-        raise ValueError(f"A condition has “all”, “any”, “not” or “field”, not {_shown(value)}.")  # noqa: TRY004
+        raise ValueError(  # noqa: TRY004
+            sentence("A condition has “all”, “any”, “not” or “field”, not %(value)s.", value=_shown(value))
+        )
     if not value:
         return Group("all")
     if "field" in value:
@@ -267,36 +280,58 @@ def _parse(value: Any, depth: int) -> Condition:
             return Group("not", (_parse(content, depth + 1),))
         if kind in ("all", "any"):
             return _parse_group(kind, content, depth)
-    raise ValueError(f"A condition has exactly one of “all”, “any”, “not” or “field”, not {_shown(value)}.")
+    raise ValueError(
+        sentence(
+            "A condition has exactly one of “all”, “any”, “not” or “field”, not %(value)s.",
+            value=_shown(value),
+        )
+    )
 
 
 def _parse_group(kind: Literal["all", "any"], content: Any, depth: int) -> Group:
     if not isinstance(content, list | tuple):
-        raise ValueError(f"“{kind}” needs a list of conditions.")  # noqa: TRY004
+        raise ValueError(sentence("“%(kind)s” needs a list of conditions.", kind=kind))  # noqa: TRY004
     if kind == "any" and not content:
-        raise ValueError("“any” without conditions would never hold: add one or remove it.")
+        raise ValueError(N_("“any” without conditions would never hold: add one or remove it."))
     if len(content) > _MOST_CONDITIONS:
-        raise ValueError(f"A rule can have at most {_MOST_CONDITIONS} conditions.")
+        raise ValueError(sentence("A rule can have at most %(most)s conditions.", most=_MOST_CONDITIONS))
     return Group(kind, tuple(_parse(item, depth + 1) for item in content))
 
 
 def _parse_test(value: Mapping[str, Any]) -> Test:
     unknown = sorted(set(map(str, value)) - {"field", "operator", "value"})
     if unknown:
-        raise ValueError(f"A condition has a field, an operator and a value, but no “{unknown[0]}”.")
+        raise ValueError(
+            sentence(
+                "A condition has a field, an operator and a value, but no “%(unknown)s”.", unknown=unknown[0]
+            )
+        )
     name = value["field"]
     if not isinstance(name, str) or name not in FIELDS:
-        raise ValueError(f"There is no field {_shown(name)}. Fields are: {', '.join(FIELDS)}.")
+        raise ValueError(
+            sentence(
+                "There is no field %(name)s. Fields are: %(fields)s.",
+                name=_shown(name),
+                fields=", ".join(FIELDS),
+            )
+        )
     label, kind = FIELDS[name]
     if kind == "yes_no":
         operator, wanted = value.get("operator", "equals"), value.get("value", True)
         if operator != "equals" or not isinstance(wanted, bool):
-            raise ValueError(f"“{label}” is compared with “equals” and true or false.")
+            raise ValueError(
+                sentence("“%(label)s” is compared with “equals” and true or false.", label=label)
+            )
         return Test(name, "equals", wanted)
     operator = value.get("operator")
     if not isinstance(operator, str) or operator not in TEXT_OPERATORS:
         raise ValueError(
-            f"“{label}” can be compared with: {', '.join(TEXT_OPERATORS)}; not with {_shown(operator)}."
+            sentence(
+                "“%(label)s” can be compared with: %(operators)s; not with %(operator)s.",
+                label=label,
+                operators=", ".join(TEXT_OPERATORS),
+                operator=_shown(operator),
+            )
         )
     return Test(name, operator, _parse_value(value.get("value"), label, TEXT_OPERATORS[operator]))
 
@@ -304,14 +339,22 @@ def _parse_test(value: Mapping[str, Any]) -> Test:
 def _parse_value(value: Any, label: str, operator: Operator) -> str | tuple[str, ...]:
     if not operator.takes_list:
         if not isinstance(value, str) or not value.strip():
-            raise ValueError(f"“{label} {operator.label}” needs a text to compare with.")
+            raise ValueError(
+                sentence(
+                    "“%(label)s %(other)s” needs a text to compare with.", label=label, other=operator.label
+                )
+            )
         return value.strip()
     items = re.split(r"[,;\n]", value) if isinstance(value, str) else value
     if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
-        raise ValueError(f"“{label} {operator.label}” needs a list of texts.")
+        raise ValueError(
+            sentence("“%(label)s %(other)s” needs a list of texts.", label=label, other=operator.label)
+        )
     texts = tuple(item.strip() for item in items if item.strip())
     if not texts:
-        raise ValueError(f"“{label} {operator.label}” needs at least one text.")
+        raise ValueError(
+            sentence("“%(label)s %(other)s” needs at least one text.", label=label, other=operator.label)
+        )
     return texts
 
 

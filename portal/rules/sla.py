@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from portal.rules.hours import Calendar, add_working_time, working_intervals, working_time
 from portal.rules.lifecycle import label
-from portal.wording import N_
+from portal.wording import N_, sentence
 
 ClockKind = Literal["first_response", "next_response", "resolution"]
 ClockState = Literal["running", "paused", "met", "breached", "cancelled"]
@@ -30,9 +30,9 @@ ClockState = Literal["running", "paused", "met", "breached", "cancelled"]
 CLOCK_KINDS: tuple[ClockKind, ...] = ("first_response", "next_response", "resolution")
 CLOCK_STATES: tuple[ClockState, ...] = ("running", "paused", "met", "breached", "cancelled")
 CLOCK_LABELS: dict[str, str] = {
-    "first_response": N_("First response"),
-    "next_response": N_("Next response"),
-    "resolution": N_("Resolution"),
+    "first_response": sentence("First response"),
+    "next_response": sentence("Next response"),
+    "resolution": sentence("Resolution"),
 }
 _FINISHED = frozenset({"resolved", "closed"})
 _ASIDE = frozenset({"spam", "trash"})
@@ -155,17 +155,21 @@ def policy_problems(policy: Policy) -> tuple[str, ...]:
     """What an admin must correct before the policy can be saved, in sentences."""
     problems = []
     if not policy.targets:
-        problems.append("The policy has no target: set at least one.")
+        problems.append(N_("The policy has no target: set at least one."))
     problems += [
-        f"The target for {CLOCK_LABELS.get(kind, kind).lower()} must be more than 0 minutes."
+        sentence(
+            "The target for %(clock)s must be more than 0 minutes.",
+            clock=CLOCK_LABELS.get(kind, kind),
+        )
         for kind, seconds in policy.targets.items()
         if seconds <= 0
     ]
     if not 0 <= policy.warning_percent < 100:
-        problems.append("The warning comes between 0 and 99 percent of the target (0: no warning).")
+        problems.append(N_("The warning comes between 0 and 99 percent of the target (0: no warning)."))
     unpausable = (_FINISHED | _ASIDE) & frozenset().union(*policy.paused_statuses.values())
     problems += [
-        f"{label(status)} ends the clocks, so it cannot pause them." for status in sorted(unpausable)
+        sentence("%(status)s ends the clocks, so it cannot pause them.", status=label(status))
+        for status in sorted(unpausable)
     ]
     return tuple(problems)
 
@@ -346,7 +350,7 @@ class _Ledger:
         for kind in _ANSWERS & self.live.keys():
             # One that was moved here may be older than what waits here; that it does not answer.
             if self.live[kind].marks[0][0] <= at:
-                self._end(kind, at, _Condition("met", "Answered"))
+                self._end(kind, at, _Condition("met", sentence("Answered")))
         self.has_first_response = "first_response" not in self.live
 
     def _take(self, messages: Iterable[Mapping[str, Any]]) -> None:
@@ -371,7 +375,7 @@ class _Ledger:
 
     def _merge(self, at: datetime) -> None:
         for kind in tuple(self.live):
-            self._end(kind, at, _Condition("cancelled", "Merged into another ticket"))
+            self._end(kind, at, _Condition("cancelled", sentence("Merged into another ticket")))
         self.is_over = True
 
     def _start(self, kind: ClockKind, at: datetime) -> None:
@@ -493,14 +497,19 @@ def _reached_at(
 
 
 def _reason(condition: _Condition, is_late: bool) -> str:
-    words = {"running": "Running", "paused": "Paused", "met": "Met", "cancelled": "No longer owed"}
-    late = {
-        "running": "Late",
-        "paused": "Late, paused",
-        "met": "Met late",
-        "cancelled": "Late, no longer owed",
+    words = {
+        "running": N_("Running: %(status)s"),
+        "paused": N_("Paused: %(status)s"),
+        "met": N_("Met: %(status)s"),
+        "cancelled": N_("No longer owed: %(status)s"),
     }
-    return f"{(late if is_late else words)[condition.state]}: {condition.reason}"
+    late = {
+        "running": N_("Late: %(status)s"),
+        "paused": N_("Late, paused: %(status)s"),
+        "met": N_("Met late: %(status)s"),
+        "cancelled": N_("Late, no longer owed: %(status)s"),
+    }
+    return sentence((late if is_late else words)[condition.state], status=condition.reason)
 
 
 def _split(
@@ -512,12 +521,12 @@ def _split(
     end = interval.ended_at or now
     for begin, finish in working_intervals(calendar, position, end):
         if begin > position:
-            pieces.append(Interval(position, begin, False, "Outside working hours"))
+            pieces.append(Interval(position, begin, False, N_("Outside working hours")))
         before, total = total, total + (finish - begin)
         pieces.append(Interval(begin, finish, True, interval.reason, _whole_seconds(before, total)))
         position = finish
     if position < end:
-        pieces.append(Interval(position, end, False, "Outside working hours"))
+        pieces.append(Interval(position, end, False, N_("Outside working hours")))
     if pieces and interval.ended_at is None:
         pieces[-1] = replace(pieces[-1], ended_at=None)
     return pieces, total

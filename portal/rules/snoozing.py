@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from portal.rules import lifecycle
 from portal.rules.decision import Decision, Evidence
-from portal.wording import N_
+from portal.wording import N_, sentence
 
 LONGEST = timedelta(days=366)
 MORNING = time(9)
@@ -42,15 +42,18 @@ def check_snooze(status: str, until: datetime, at: datetime) -> Decision:
     """Whether a ticket of `status` may be put aside until that moment. Both moments aware."""
     evidence: Evidence = {"status": status, "until": until.isoformat()}
     if status not in lifecycle.OPEN_STATUSES:
-        reason = f"A ticket that is {lifecycle.label(status)} is out of the way already. Only open ones are snoozed."
+        reason = sentence(
+            "A ticket that is %(status)s is out of the way already. Only open ones are snoozed.",
+            status=lifecycle.label(status),
+        )
         return Decision(False, "not_open", reason, evidence)
     if until <= at:
         return Decision(
-            False, "passed", "That moment has passed. Choose one that is still to come.", evidence
+            False, "passed", N_("That moment has passed. Choose one that is still to come."), evidence
         )
     if until > at + LONGEST:
-        return Decision(False, "too_long", "Choose a moment within the next year.", evidence)
-    return Decision(True, "allowed", "It comes back then, or as soon as the customer writes.", evidence)
+        return Decision(False, "too_long", N_("Choose a moment within the next year."), evidence)
+    return Decision(True, "allowed", N_("It comes back then, or as soon as the customer writes."), evidence)
 
 
 def is_due_before(due_at: datetime | None, until: datetime) -> bool:

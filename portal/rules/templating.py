@@ -14,6 +14,8 @@ from types import MappingProxyType
 from typing import Literal
 from urllib.parse import quote
 
+from portal.wording import N_, sentence
+
 LONGEST_TEMPLATE = 500_000
 MOST_PLACEHOLDERS = 500
 # {{ ticket.fields.order_number }}: a field of the desk's own, by its key.
@@ -101,9 +103,25 @@ def check(html: str, field_keys: Collection[str] = ()) -> list[Problem]:
     """
     known = [*PLACEHOLDERS, *(FIELD_PREFIX + key for key in field_keys)]
     if len(html) > LONGEST_TEMPLATE:
-        return [Problem(f"The template is longer than {LONGEST_TEMPLATE:,} characters.", LONGEST_TEMPLATE)]
+        return [
+            Problem(
+                sentence(
+                    "The template is longer than %(most)s characters.",
+                    most=f"{LONGEST_TEMPLATE:,}",
+                ),
+                LONGEST_TEMPLATE,
+            )
+        ]
     if html.count("{{") > MOST_PLACEHOLDERS:
-        return [Problem(f"A template can have at most {MOST_PLACEHOLDERS} placeholders.", 0)]
+        return [
+            Problem(
+                sentence(
+                    "A template can have at most %(most)s placeholders.",
+                    most=MOST_PLACEHOLDERS,
+                ),
+                0,
+            )
+        ]
     problems: list[Problem] = []
     for part in _parts(html):
         problems += _markup_problems(part) if part.place == "markup" else _placeholder_problems(part, known)
@@ -152,15 +170,27 @@ def examples() -> dict[str, str]:
 
 def _check_size(template: str) -> None:
     if len(template) > LONGEST_TEMPLATE:
-        raise ValueError(f"The template is longer than {LONGEST_TEMPLATE:,} characters.")
+        raise ValueError(
+            sentence(
+                "The template is longer than %(most)s characters.",
+                most=f"{LONGEST_TEMPLATE:,}",
+            )
+        )
     if template.count("{{") > MOST_PLACEHOLDERS:
-        raise ValueError(f"A template can have at most {MOST_PLACEHOLDERS} placeholders.")
+        raise ValueError(
+            sentence(
+                "A template can have at most %(most)s placeholders.",
+                most=MOST_PLACEHOLDERS,
+            )
+        )
 
 
 def _markup_problems(part: _Part) -> list[Problem]:
     return [
         Problem(
-            f"“{stray.group()}” stands alone; a placeholder looks like {{{{ customer.name }}}}.",
+            sentence(
+                "“%(group)s” stands alone; a placeholder looks like {{ customer.name }}.", group=stray.group()
+            ),
             part.position + stray.start(),
         )
         for stray in islice(_STRAY.finditer(part.source), _MOST_PROBLEMS)
@@ -171,10 +201,12 @@ def _placeholder_problems(part: _Part, known: Collection[str]) -> list[Problem]:
     name, _ = _parse(_inside(part))
     if name is None:
         shown = " ".join(_inside(part).split())[:60]
-        message = f'“{shown}” is not understood; write {{{{ name }}}} or {{{{ name | default("text") }}}}.'
+        message = sentence(
+            '“%(shown)s” is not understood; write {{ name }} or {{ name | default("text") }}.', shown=shown
+        )
         return [Problem(message, part.position)]
     if part.place == "raw":
-        return [Problem("A placeholder cannot stand within a script or a style.", part.position, name)]
+        return [Problem(N_("A placeholder cannot stand within a script or a style."), part.position, name)]
     if name in known:
         return []
     near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)

@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 from portal.rules import tokens
 from portal.rules.decision import Evidence
 from portal.rules.subjects import strip_reply_prefixes, subject_number, subject_numbers
+from portal.wording import N_
 
 __all__ = [
     "MailFacts",
@@ -139,7 +140,7 @@ def decide_thread(facts: MailFacts, lookup: ThreadLookup, keys: Sequence[bytes])
         or _by_shared_ancestor(facts, ancestors, lookup, passed_over)
         or _by_subject_number(facts, lookup, passed_over)
         or _by_attached_message(facts, lookup, keys, passed_over)
-        or ThreadDecision(None, "new", "Nothing in the mail points to a ticket it may join.")
+        or ThreadDecision(None, "new", N_("Nothing in the mail points to a ticket it may join."))
     )
     if passed_over:
         decision.evidence["passed_over"] = passed_over
@@ -176,7 +177,7 @@ def _by_signed_address(
             named.setdefault(ticket_id, address)
     matches = (_Match(ticket_id, {"address": address}) for ticket_id, address in named.items())
     return _first_existing(
-        matches, lookup, "signed_address", "It was sent to the address that we gave out for this ticket."
+        matches, lookup, "signed_address", N_("It was sent to the address that we gave out for this ticket.")
     )
 
 
@@ -187,7 +188,7 @@ def _by_our_message_id(
         _signed_matches(ancestors, lookup, keys),
         lookup,
         "our_message_id",
-        "It answers a message that we sent from this ticket.",
+        N_("It answers a message that we sent from this ticket."),
     )
 
 
@@ -215,7 +216,7 @@ def _followed(
             "instead_of": signed.rule,
             **{name: value for name, value in signed.evidence.items() if name == "address"},
         }
-        reason = (
+        reason = N_(
             "It answers a message that was moved here by hand, from the ticket that it would have gone to."
         )
         return ThreadDecision(ticket_id, "moved_message", reason, evidence)
@@ -265,7 +266,7 @@ def _by_known_message_id(
             return "it came to another branch, from nobody of that ticket"
         return None
 
-    reason = "It answers a message that stands in this ticket."
+    reason = N_("It answers a message that stands in this ticket.")
     return _first_joinable(matches, lookup, objection, passed_over, rule="known_message_id", reason=reason)
 
 
@@ -280,7 +281,7 @@ def _by_shared_ancestor(
         # Everyone who answers one newsletter shares an ancestor; that makes no thread of them.
         return None if _shared_people(facts, people) else "nobody of that ticket takes part in this mail"
 
-    reason = "It answers the same earlier mail as a message in this ticket, between the same people."
+    reason = N_("It answers the same earlier mail as a message in this ticket, between the same people.")
     return _first_joinable(matches, lookup, objection, passed_over, rule="shared_ancestor", reason=reason)
 
 
@@ -299,7 +300,7 @@ def _by_subject_number(
             return None
         return "the sender takes no part in that ticket"
 
-    reason = "The subject names the ticket, and the sender takes part in it."
+    reason = N_("The subject names the ticket, and the sender takes part in it.")
     return _first_joinable(matches, lookup, objection, passed_over, rule="subject_number", reason=reason)
 
 
@@ -321,7 +322,7 @@ def _by_attached_message(
             return None
         return "the sender takes no part in that ticket"
 
-    reason = "A message of this ticket is attached, and the sender takes part in it."
+    reason = N_("A message of this ticket is attached, and the sender takes part in it.")
     return _first_joinable(matches, lookup, objection, passed_over, rule="attached_message", reason=reason)
 
 

@@ -23,6 +23,7 @@ from portal.rules import loops, subjects, templating, tokens
 from portal.rules.decision import Decision
 from portal.services import accounts, events, outbox, people, rows, suppression, templates
 from portal.services.desk import read_desk
+from portal.wording import as_evidence
 
 _WAITING_LOCKS = text(
     """
@@ -274,7 +275,7 @@ def _note(first: First, kind: str, message: Message, decision: Decision) -> None
         data={
             "recipient": first.recipient,
             "rule": decision.rule,
-            "reason": decision.reason,
+            **as_evidence(decision.reason),
             "evidence": dict(decision.evidence),
         },
     )

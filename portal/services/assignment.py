@@ -11,6 +11,7 @@ from portal.models import BranchMembership, Ticket
 from portal.models.columns import now
 from portal.services import escalation, events, notifications, snoozing
 from portal.services.transaction import transaction
+from portal.wording import sentence
 
 
 def assign(ticket: Ticket, assignee: User | None, actor: User | None) -> None:
@@ -56,7 +57,12 @@ def place(ticket: Ticket, assignee: User | None, actor: User | None) -> None:
         notifications.notify(
             assignee.id,
             "assigned",
-            f"{actor or 'Portal'} gave you #{ticket.number} {ticket.subject}",
+            sentence(
+                "%(who)s gave you #%(number)s %(subject)s",
+                who=actor or "Portal",
+                number=ticket.number,
+                subject=ticket.subject,
+            ),
             ticket=ticket,
             fact_key=f"assigned-{ticket.id}-{ticket.revision}",
         )

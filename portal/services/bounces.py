@@ -10,6 +10,7 @@ from portal.models import Delivery, InboxItem, Message, Ticket
 from portal.rules import tokens
 from portal.services import events, notifications, suppression
 from portal.services.replies import snippet_of
+from portal.wording import sentence
 
 
 def delivery_of(item: InboxItem, mail: ParsedMail, keys: Sequence[bytes]) -> tuple[Delivery, int] | None:
@@ -49,7 +50,11 @@ def note_bounce(delivery: Delivery, mail: ParsedMail, ticket: Ticket, message: M
         notifications.notify(
             user_id,
             "bounced",
-            f"Your answer in #{ticket.number} did not reach {delivery.recipient}",
+            sentence(
+                "Your answer in #%(number)s did not reach %(recipient)s",
+                number=ticket.number,
+                recipient=delivery.recipient,
+            ),
             ticket=ticket,
             fact_key=f"bounced-{delivery.id}",
         )

@@ -39,6 +39,7 @@ from portal.services import (
     waiting_replies,
 )
 from portal.services.transaction import transaction
+from portal.wording import N_, sentence
 
 log = logging.getLogger(__name__)
 
@@ -89,16 +90,16 @@ def apply(actor: User, agreed: Mapping[int, str], action: Action) -> Done:
             steps.append(_apply_to(ticket, actor, agreed[number], action))
             changed.append(number)
         except UserFault as fault:
-            left[number] = str(fault)
+            left[number] = fault.sentence
         except Exception:
             # What was done before stays done, and whoever did it must be able to take it back.
             log.exception("a ticket could not be changed with others", extra={"ticket": number})
-            left[number] = "It could not be changed just now. Try again."
+            left[number] = N_("It could not be changed just now. Try again.")
         finally:
             # A service that had nothing to do has left its lock.
             db.session.rollback()
     for number in agreed.keys() - changed - left.keys():
-        left[number] = "It is not within your reach."
+        left[number] = N_("It is not within your reach.")
     return Done(tuple(changed), left, _sealed(actor, steps) if steps else "")
 
 
@@ -132,7 +133,7 @@ def take_back(actor: User, sealed: str) -> Done:
             snoozing.resume(ticket, actor, step["snoozed"])
             changed.append(step["number"])
         except UserFault as fault:
-            left[step["number"]] = str(fault)
+            left[step["number"]] = fault.sentence
         finally:
             db.session.rollback()
     return Done(tuple(reversed(changed)), left)
@@ -211,12 +212,24 @@ def _letter(
     try:
         people_ = replies.default_recipients(ticket, parent, addresses.customer)
     except UserFault as fault:
-        return Letter("", "", fault=str(fault))
+        return Letter("", "", fault=fault.sentence)
     to = ", ".join(person["address"] for person in people_)
     if not addresses.branch:
-        return Letter(to, "", fault=f"{ticket.branch.name} has no mail account to answer from.")
+        return Letter(
+            to,
+            "",
+            fault=sentence("%(branch)s has no mail account to answer from.", branch=ticket.branch.name),
+        )
     if template.branches and ticket.branch_id not in {branch.id for branch in template.branches}:
-        return Letter(to, "", fault=f"“{template.name}” is not a template of {ticket.branch.name}.")
+        return Letter(
+            to,
+            "",
+            fault=sentence(
+                "“%(template)s” is not a template of %(branch)s.",
+                template=template.name,
+                branch=ticket.branch.name,
+            ),
+        )
     filled = templates.filled_body(template, ticket, actor, addresses)
     return Letter(to, filled.html, filled.unfilled)
 

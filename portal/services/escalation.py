@@ -14,6 +14,7 @@ from portal.models.columns import now
 from portal.rules import escalation as rules
 from portal.services import events, following, notifications, rows, sla, snoozing
 from portal.services.transaction import transaction
+from portal.wording import as_evidence, sentence
 
 
 def escalate(ticket: Ticket, actor: User, reason: str, to_level: int | None = None) -> Escalation:
@@ -64,7 +65,13 @@ def return_to_sender(escalation: Escalation, ticket: Ticket, actor: User, *, not
     snoozing.end(ticket, actor, "handed_back")
     following.tell(
         ticket,
-        f"{actor} handed #{ticket.number} {ticket.subject} back: {note}",
+        sentence(
+            "%(who)s handed #%(number)s %(subject)s back: %(note)s",
+            who=actor,
+            number=ticket.number,
+            subject=ticket.subject,
+            note=note,
+        ),
         fact_key=f"followed-back-{escalation.id}",
         but=[actor.id],
     )
@@ -175,13 +182,19 @@ def perform(
             "to_level": escalation.to_level,
             "to_name": tier.name,
             "trigger": trigger,
-            "reason": decision.reason,
+            **as_evidence(decision.reason),
             "on_call": first.name if first else "",
         },
     )
     snoozing.end(ticket, actor, "escalated")
     members = ladder.member_ids.get(decision.to_level, ())
-    says = f"#{ticket.number} {ticket.subject} came to {tier.name}: {decision.reason}"
+    says = sentence(
+        "#%(number)s %(subject)s came to %(tier)s: %(reason)s",
+        number=ticket.number,
+        subject=ticket.subject,
+        tier=tier.name,
+        reason=decision.reason,
+    )
     notifications.notify_all(
         members, "escalated", says, ticket=ticket, fact_key=f"escalation-{escalation.id}"
     )
@@ -189,7 +202,7 @@ def perform(
         tell_leads(
             ticket,
             ladder,
-            f"{says} Nobody works at {tier.name}, so please see to it.",
+            sentence("%(says)s Nobody works at %(tier)s, so please see to it.", says=says, tier=tier.name),
             fact_key=f"escalation-nobody-{escalation.id}",
         )
     following.tell(

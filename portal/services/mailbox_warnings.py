@@ -13,6 +13,7 @@ from portal.models import ChannelAccount
 from portal.models.columns import now
 from portal.services import notifications, sign_in
 from portal.services.transaction import transaction
+from portal.wording import N_, Sentence, sentence
 
 # Refused logins in a row that are no accident any more.
 SUSPICIOUS_FAILURES = 3
@@ -37,8 +38,11 @@ def warnings_of(account: ChannelAccount) -> list[MailboxWarning]:
         return []
     found = [*_failures(account), *_expiries(account)]
     return [
-        MailboxWarning(f"mailbox-{account.id}-{key}", f"{account.address}: {sentence}")
-        for key, sentence in found
+        MailboxWarning(
+            f"mailbox-{account.id}-{key}",
+            sentence("%(address)s: %(says)s", address=account.address, says=says),
+        )
+        for key, says in found
     ]
 
 
@@ -66,10 +70,10 @@ def look_and_tell() -> None:
     tell_admins(all_warnings())
 
 
-def note_failure(account: ChannelAccount, sentence: str, *, is_login: bool) -> None:
+def note_failure(account: ChannelAccount, says: str, *, is_login: bool) -> None:
     """Write to the account what went wrong; refused logins are counted, and told once they are no accident. Commits."""
     with transaction(account):
-        account.last_error = sentence[:1000]
+        account.last_error = says[:1000]
         if is_login:
             account.login_failure_count += 1
             account.login_failed_at = account.login_failed_at or now()
@@ -88,17 +92,21 @@ def tell_admins(warnings: list[MailboxWarning]) -> None:
                 notifications.notify(user_id, "mailbox_warning", warning.sentence, fact_key=warning.fact_key)
 
 
-def _failures(account: ChannelAccount) -> list[tuple[str, str]]:
+def _failures(account: ChannelAccount) -> list[tuple[str, Sentence]]:
     found = []
     if account.auth_kind != "password" and account.oauth_signed_in_at is None:
-        found.append(("unsigned", "nobody has signed in yet, so no mail is fetched or sent."))
+        found.append(("unsigned", sentence("nobody has signed in yet, so no mail is fetched or sent.")))
     if account.login_failure_count >= SUSPICIOUS_FAILURES and account.login_failed_at:
         since = account.login_failed_at
         found.append(
             (
                 f"login-{since:%Y%m%dT%H%M}",
-                f"the login has been refused {account.login_failure_count} times since {_moment(since)}. "
-                f"{account.last_error}",
+                sentence(
+                    "the login has been refused %(count)s times since %(moment)s. %(error)s",
+                    count=account.login_failure_count,
+                    moment=_moment(since),
+                    error=account.last_error,
+                ),
             )
         )
     elif account.imap_host and (account.fetched_at or account.created_at) < now() - LATE:
@@ -106,33 +114,69 @@ def _failures(account: ChannelAccount) -> list[tuple[str, str]]:
         found.append(
             (
                 f"late-{since:%Y%m%dT%H%M}",
-                f"no mail could be fetched since {_moment(since)}. {account.last_error}".rstrip(),
+                _not_fetched(_moment(since), account.last_error),
             )
         )
     return found
 
 
-def _expiries(account: ChannelAccount) -> list[tuple[str, str]]:
+def _not_fetched(moment: str, error: str) -> Sentence:
+    if not error:
+        return sentence("no mail could be fetched since %(moment)s.", moment=moment)
+    return sentence("no mail could be fetched since %(moment)s. %(error)s", moment=moment, error=error)
+
+
+def _expiries(account: ChannelAccount) -> list[tuple[str, Sentence]]:
     found = []
     if account.auth_kind != "password" and account.oauth_refresh_expires_at:
-        found += _ending("sign-in", "the sign-in", account.oauth_refresh_expires_at.date(), "Sign in again.")
+        remedy = sentence("Sign in again.")
+        found += _ending("sign-in", _SIGN_IN, account.oauth_refresh_expires_at.date(), remedy)
     if account.secret_expires_on:
-        what = "the password" if account.auth_kind == "password" else "the client secret"
-        found += _ending("secret", what, account.secret_expires_on, "Enter a new one, with its own last day.")
+        ends = _PASSWORD if account.auth_kind == "password" else _CLIENT_SECRET
+        remedy = sentence("Enter a new one, with its own last day.")
+        found += _ending("secret", ends, account.secret_expires_on, remedy)
     return found
 
 
-def _ending(kind: str, what: str, day: date, remedy: str) -> list[tuple[str, str]]:
+def _ending(kind: str, ends: "_Ends", day: date, remedy: Sentence) -> list[tuple[str, Sentence]]:
     days = (day - now().date()).days
     passed = [step for step in STEPS if days <= step]
     if not passed:
         return []
-    if days < 0:
-        sentence = f"{what} has expired on {day.isoformat()}. {remedy}"
-    else:
-        when = "today" if days == 0 else "tomorrow" if days == 1 else f"in {days} days"
-        sentence = f"{what} expires {when}, on {day.isoformat()}. {remedy}"
-    return [(f"{kind}-{day.isoformat()}-{passed[-1]}", sentence)]
+    said = ends.has if days < 0 else ends.today if days == 0 else ends.tomorrow if days == 1 else ends.later
+    told = sentence(said, day=day.isoformat(), days=days)
+    key = f"{kind}-{day.isoformat()}-{passed[-1]}"
+    return [(key, sentence("%(says)s %(remedy)s", says=told, remedy=remedy))]
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """How it is said that something of a mailbox ends: that it has, today, tomorrow, in some days."""
+
+    has: str
+    today: str
+    tomorrow: str
+    later: str
+
+
+_SIGN_IN = _Ends(
+    N_("the sign-in has expired on %(day)s."),
+    N_("the sign-in expires today, on %(day)s."),
+    N_("the sign-in expires tomorrow, on %(day)s."),
+    N_("the sign-in expires in %(days)s days, on %(day)s."),
+)
+_PASSWORD = _Ends(
+    N_("the password has expired on %(day)s."),
+    N_("the password expires today, on %(day)s."),
+    N_("the password expires tomorrow, on %(day)s."),
+    N_("the password expires in %(days)s days, on %(day)s."),
+)
+_CLIENT_SECRET = _Ends(
+    N_("the client secret has expired on %(day)s."),
+    N_("the client secret expires today, on %(day)s."),
+    N_("the client secret expires tomorrow, on %(day)s."),
+    N_("the client secret expires in %(days)s days, on %(day)s."),
+)
 
 
 def _moment(at: datetime) -> str:

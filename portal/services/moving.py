@@ -34,6 +34,7 @@ from portal.services import (
 )
 from portal.services.replies import snippet_of
 from portal.services.transaction import transaction
+from portal.wording import sentence
 
 LONGEST_SUBJECT = 500
 
@@ -448,7 +449,12 @@ def _wake(ticket: Ticket, moved: Sequence[Message], actor: User) -> None:
         notifications.notify(
             ticket.assignee_id,
             "answered",
-            f"{actor} moved a customer's message to #{ticket.number} {ticket.subject}",
+            sentence(
+                "%(who)s moved a customer's message to #%(number)s %(subject)s",
+                who=actor,
+                number=ticket.number,
+                subject=ticket.subject,
+            ),
             ticket=ticket,
             fact_key=f"moved-{words[0].id}-{ticket.id}-{ticket.revision}",
         )

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from flask_appbuilder.security.sqla.models import Role, User
 from sqlalchemy import BigInteger, Integer, any_, cast, exists, func, literal, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlalchemy.orm import joinedload
 
 from portal import access, live
@@ -12,7 +12,7 @@ from portal.extensions import db
 from portal.models import Agent, Notification, Ticket
 from portal.models.columns import now
 from portal.services.transaction import affected, transaction
-from portal.wording import N_
+from portal.wording import N_, Sentence, as_json
 
 # What people are told, in the words of the page where they choose what they want to hear of.
 KINDS: Mapping[str, str] = {
@@ -35,7 +35,10 @@ MOST_COUNTED = 100
 
 
 def notify(user_id: int, kind: str, text: str, *, fact_key: str, ticket: Ticket | None = None) -> None:
-    """Tell one person a fact, once however often it is told, unless they have muted its kind. Does not commit."""
+    """Tell one person a fact, once however often it is told, unless they have muted its kind. Does not commit.
+
+    A `text` that is a Sentence is told to each in their own language.
+    """
     notify_all([user_id], kind, text, fact_key=fact_key, ticket=ticket)
 
 
@@ -50,7 +53,8 @@ def notify_all(
     fact = select(
         person,
         literal(kind),
-        literal(text),
+        literal(str(text)),
+        literal(as_json(text) if isinstance(text, Sentence) else None, JSONB(none_as_null=True)),
         literal(fact_key[:80]),
         literal(ticket.id if ticket else None, BigInteger),
         literal(now()),
@@ -58,7 +62,7 @@ def notify_all(
     if ticket is not None:
         # Whoever cannot open it any more hears nothing of it.
         fact = fact.where(access.sees_branch(person, ticket.branch_id))
-    columns = ["user_id", "kind", "text", "fact_key", "ticket_id", "created_at"]
+    columns = ["user_id", "kind", "text", "wording", "fact_key", "ticket_id", "created_at"]
     told = db.session.scalars(
         insert(Notification)
         .from_select(columns, fact)

@@ -24,6 +24,7 @@ from portal.rules import tokens
 from portal.secrets_box import unseal
 from portal.services import accounts, events, notifications, rows, suppression
 from portal.services.transaction import affected, transaction
+from portal.wording import N_, sentence
 
 # While a worker has an item in hand nobody else takes it; after this it is taken to be dead.
 LEASE = timedelta(minutes=5)
@@ -229,12 +230,16 @@ def _tell_failure(ticket: Ticket, message: Message, failed: list[Delivery]) -> N
         message_id=message.id,
         data={"recipients": [each.recipient for each in failed], "reasons": reasons[:1000]},
     )
-    whose = "The acknowledgement" if message.is_automatic else "Your answer"
+    told = (
+        N_("The acknowledgement in #%(number)s did not reach %(recipient)s")
+        if message.is_automatic
+        else N_("Your answer in #%(number)s did not reach %(recipient)s")
+    )
     for user_id in notifications.people(message.author_id, ticket.assignee_id):
         notifications.notify(
             user_id,
             "delivery_failed",
-            f"{whose} in #{ticket.number} did not reach {failed[0].recipient}",
+            sentence(told, number=ticket.number, recipient=failed[0].recipient),
             ticket=ticket,
             fact_key=f"delivery_failed-{message.id}",
         )

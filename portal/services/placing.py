@@ -35,6 +35,7 @@ from portal.services import (
 from portal.services.desk import Desk
 from portal.services.replies import snippet_of
 from portal.services.threads import ThreadBook
+from portal.wording import Sentence, as_evidence, sentence
 
 LONGEST_SUBJECT = 500
 MOST_REFERENCES = 100
@@ -287,7 +288,7 @@ def _open(
         account_id=account.id,
         route={
             "rule": decision.rule,
-            "reason": decision.reason,
+            **as_evidence(decision.reason),
             "rule_id": decision.rule_id,
             "evidence": decision.evidence,
         },
@@ -364,7 +365,7 @@ def _new_message(work: Round, letter: Letter, ticket: Ticket, decision: threadin
         in_reply_to_header=threading.clean_message_id(mail.in_reply_to or ""),
         references_headers=_references(mail),
         thread_rule=decision.rule,
-        thread_evidence={"reason": decision.reason, **decision.evidence},
+        thread_evidence={**as_evidence(decision.reason), **decision.evidence},
         created_at=item.created_at,
     )
     work.new.messages.append(message)
@@ -424,7 +425,7 @@ def _after_message(work: Round, ticket: Ticket, message: Message, mail: ParsedMa
         tickets.change_status(ticket, after.status, None, rule=after.rule, actor_kind="customer")
         following.tell(
             ticket,
-            f"{who} wrote in #{ticket.number} {ticket.subject}",
+            _wrote(who, ticket),
             fact_key=f"followed-{message.id}",
             but=[ticket.assignee_id, ticket.snoozed_by_id],
         )
@@ -433,10 +434,16 @@ def _after_message(work: Round, ticket: Ticket, message: Message, mail: ParsedMa
         notifications.notify(
             ticket.assignee_id,
             "answered",
-            f"{who} wrote in #{ticket.number} {ticket.subject}",
+            _wrote(who, ticket),
             ticket=ticket,
             fact_key=f"answered-{message.id}",
         )
+
+
+def _wrote(who: str, ticket: Ticket) -> Sentence:
+    return sentence(
+        "%(who)s wrote in #%(number)s %(subject)s", who=who, number=ticket.number, subject=ticket.subject
+    )
 
 
 def _note_twin(work: Round, letter: Letter, message_id: int) -> None:

@@ -18,6 +18,7 @@ from portal.rules import threading, tokens
 from portal.services import accounts, audit, events, people, sla, tickets
 from portal.services.replies import snippet_of
 from portal.services.transaction import transaction
+from portal.wording import as_evidence, reason_in, sentence
 
 # What is read of a mail that was put aside for its size or for the time that it took.
 READ_BYTES = 512 * 1024
@@ -87,13 +88,17 @@ def open_by_hand(
             )
         readable = read(item.raw)
         account = _account_of(item, branch)
-        reason = f"It was opened by hand from quarantine by {actor}."
+        reason = sentence("It was opened by hand from quarantine by %(who)s.", who=actor)
         ticket = tickets.open_ticket(
             subject=subject or "(no subject)",
             branch=branch,
             customer=people.customer_of_address(address, name),
             account_id=account.id if account else None,
-            route={"rule": "opened_by_hand", "reason": reason, "evidence": {"inbox_item": item.id}},
+            route={
+                "rule": "opened_by_hand",
+                **as_evidence(reason),
+                "evidence": {"inbox_item": item.id},
+            },
             opened_at=item.created_at,
         )
         message = _write(item, ticket, readable, Address(name, address))
@@ -116,7 +121,7 @@ def _write(item: InboxItem, ticket: Ticket, readable: Readable, sender: Address)
         message_id_header=readable.message_id,
         references_headers=list(readable.references),
         thread_rule="opened_by_hand",
-        thread_evidence={"reason": ticket.route["reason"], "quarantined_because": item.reason},
+        thread_evidence={**as_evidence(reason_in(ticket.route)), "quarantined_because": item.reason},
         created_at=item.created_at,
     )
     db.session.add(message)

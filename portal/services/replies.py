@@ -34,6 +34,7 @@ from portal.services import (
     tickets,
 )
 from portal.services.transaction import transaction
+from portal.wording import sentence
 
 SNIPPET_LENGTH = 160
 MOST_RECIPIENTS = 50
@@ -228,7 +229,12 @@ def _tell_mentioned(ticket: Ticket, note: Message, actor: User) -> list[int]:
         notifications.notify(
             user.id,
             "mentioned",
-            f"{actor} mentioned you in #{ticket.number} {ticket.subject}",
+            sentence(
+                "%(who)s mentioned you in #%(number)s %(subject)s",
+                who=actor,
+                number=ticket.number,
+                subject=ticket.subject,
+            ),
             ticket=ticket,
             fact_key=f"mentioned-{note.id}",
         )

@@ -17,6 +17,7 @@ from portal.models.columns import now
 from portal.rules import snoozing as rules
 from portal.services import events, notifications
 from portal.services.transaction import transaction
+from portal.wording import sentence
 
 Cause = Literal[
     "time",
@@ -101,7 +102,12 @@ def end_for_customer(ticket: Ticket, who: str, message_id: int) -> None:
     notifications.notify_all(
         notifications.people(snoozed_by_id) - notifications.people(ticket.assignee_id),
         "woken",
-        f"{who} wrote in #{ticket.number} {ticket.subject}, which you had snoozed",
+        sentence(
+            "%(who)s wrote in #%(number)s %(subject)s, which you had snoozed",
+            who=who,
+            number=ticket.number,
+            subject=ticket.subject,
+        ),
         ticket=ticket,
         fact_key=f"woken-{ticket.id}-{message_id}",
     )
@@ -155,7 +161,11 @@ def _bring_back(ticket: Ticket, at: datetime) -> None:
     notifications.notify_all(
         told,
         "woken",
-        f"#{ticket.number} {ticket.subject} is back: it was snoozed until now",
+        sentence(
+            "#%(number)s %(subject)s is back: it was snoozed until now",
+            number=ticket.number,
+            subject=ticket.subject,
+        ),
         ticket=ticket,
         fact_key=f"woken-{ticket.id}-at-{ticket.revision}",
     )

@@ -13,12 +13,18 @@ from portal.models.columns import now
 from portal.rules import escalation as escalation_rules
 from portal.services import escalation, events, notifications, rows
 from portal.services.transaction import transaction
+from portal.wording import N_, sentence
 
 BATCH = 200
-CLOCK_WORDS = {
-    "first_response": "first response",
-    "next_response": "next response",
-    "resolution": "resolution",
+NEARLY_DUE = {
+    "first_response": N_("#%(number)s: first response is nearly due – %(subject)s"),
+    "next_response": N_("#%(number)s: next response is nearly due – %(subject)s"),
+    "resolution": N_("#%(number)s: resolution is nearly due – %(subject)s"),
+}
+LATE = {
+    "first_response": N_("#%(number)s: first response is late – %(subject)s"),
+    "next_response": N_("#%(number)s: next response is late – %(subject)s"),
+    "resolution": N_("#%(number)s: resolution is late – %(subject)s"),
 }
 
 
@@ -90,7 +96,7 @@ def _fire_warning(work: _Round, ticket: Ticket, clock: Clock) -> None:
     clock.warned_at = work.at
     percent = _percent_at_warning(clock)
     _record(ticket, clock, "sla_warned", clock.warn_at, work.at)
-    _tell_assignee(ticket, clock, "sla_warned", f"#{ticket.number}: {CLOCK_WORDS[clock.kind]} is nearly due")
+    _tell_assignee(ticket, clock, "sla_warned", NEARLY_DUE[clock.kind])
     _escalate(work, ticket, clock, "sla_warning", percent)
 
 
@@ -100,7 +106,7 @@ def _fire_breach(work: _Round, ticket: Ticket, clock: Clock) -> None:
     clock.warned_at = clock.warned_at or work.at
     ticket.is_breached = True
     _record(ticket, clock, "sla_breached", clock.due_at, work.at)
-    _tell_assignee(ticket, clock, "sla_breached", f"#{ticket.number}: {CLOCK_WORDS[clock.kind]} is late")
+    _tell_assignee(ticket, clock, "sla_breached", LATE[clock.kind])
     _escalate(work, ticket, clock, "sla_breach", 100)
 
 
@@ -120,12 +126,12 @@ def _record(ticket: Ticket, clock: Clock, kind: str, due_at: datetime | None, at
     events.announce(ticket)
 
 
-def _tell_assignee(ticket: Ticket, clock: Clock, kind: str, text: str) -> None:
+def _tell_assignee(ticket: Ticket, clock: Clock, kind: str, message: str) -> None:
     if ticket.assignee_id is not None:
         notifications.notify(
             ticket.assignee_id,
             kind,
-            f"{text} – {ticket.subject}",
+            sentence(message, number=ticket.number, subject=ticket.subject),
             ticket=ticket,
             fact_key=f"{kind}-{ticket.id}-{clock.kind}-{clock.cycle}",
         )

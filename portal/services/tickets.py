@@ -203,7 +203,7 @@ def set_field(ticket: Ticket, key: str, written: Sequence[str], actor: User | No
         try:
             value = field_rules.read_value(field, written, before)
         except field_rules.UnreadableValueError as fault:
-            raise UserFault(str(fault)) from fault
+            raise UserFault(fault.args[0]) from fault
         if value == before:
             return
         others = {name: kept for name, kept in ticket.fields.items() if name != key}

@@ -12,6 +12,7 @@ from portal.models.columns import now
 from portal.rules import escalation as rules
 from portal.services import escalation, events, notifications, rows
 from portal.services.transaction import transaction
+from portal.wording import as_evidence, sentence
 
 BATCH = 200
 
@@ -95,7 +96,12 @@ def _take_step(
     _record(row, ticket, decision, due_at, at, told)
     key = f"unacknowledged-{row.id}-{row.step_count}"
     if decision.person is not None:
-        says = f"You are next on call for #{ticket.number} {ticket.subject}: {decision.reason}"
+        says = sentence(
+            "You are next on call for #%(number)s %(subject)s: %(reason)s",
+            number=ticket.number,
+            subject=ticket.subject,
+            reason=decision.reason,
+        )
         notifications.notify(decision.person.user_id, "unacknowledged", says, ticket=ticket, fact_key=key)
     elif decision.to_level is not None:
         raised = rules.EscalationDecision(
@@ -109,7 +115,12 @@ def _take_step(
         )
         return
     else:
-        says = f"#{ticket.number} {ticket.subject} waits for somebody: {decision.reason}"
+        says = sentence(
+            "#%(number)s %(subject)s waits for somebody: %(reason)s",
+            number=ticket.number,
+            subject=ticket.subject,
+            reason=decision.reason,
+        )
         escalation.tell_leads(ticket, ladder, says, fact_key=key)
     events.announce(ticket)
 
@@ -128,7 +139,7 @@ def _record(  # noqa: PLR0917 - the parts of one fact
         "step": row.step_count,
         "action": decision.action,
         "rule": decision.rule,
-        "reason": decision.reason,
+        **as_evidence(decision.reason),
         "evidence": decision.evidence,
         "told": told,
         "due_at": due_at.isoformat(),

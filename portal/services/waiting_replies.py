@@ -22,6 +22,7 @@ from portal.services import (
     uploads,
 )
 from portal.services.transaction import affected, transaction
+from portal.wording import sentence
 
 _SIGNATURE = re.compile(r'<div class="signature">.*\Z', re.DOTALL)
 
@@ -99,7 +100,11 @@ def _status_still_possible(ticket: Ticket, message: Message, author: User) -> st
             notifications.notify(
                 author.id,
                 "held_back",
-                f"Your reply in #{ticket.number} was sent, but the ticket was not resolved. {fault}",
+                sentence(
+                    "Your reply in #%(number)s was sent, but the ticket was not resolved. %(fault)s",
+                    number=ticket.number,
+                    fault=fault.sentence,
+                ),
                 ticket=ticket,
                 fact_key=f"not-resolved-{message.id}",
             )
@@ -114,7 +119,10 @@ def _hold_back(ticket: Ticket, message: Message, author: User) -> None:
     notifications.notify(
         author.id,
         "held_back",
-        f"Your reply in #{ticket.number} was not sent, because the ticket has changed. It is your draft again.",
+        sentence(
+            "Your reply in #%(number)s was not sent, because the ticket has changed. It is your draft again.",
+            number=ticket.number,
+        ),
         ticket=ticket,
         fact_key=f"held-back-{message.id}",
     )

@@ -74,7 +74,7 @@ def condition(value: Any) -> None:
     try:
         routing.parse_condition(value)
     except ValueError as error:
-        raise UserFault(str(error)) from error
+        raise UserFault(error.args[0]) from error
 
 
 def statuses(value: Any) -> None:
@@ -149,7 +149,7 @@ def _calendar(value: dict[str, Any]) -> None:
     try:
         hours.parse_calendar(value, "UTC")
     except (ValueError, TypeError, KeyError) as error:
-        raise UserFault(str(error)) from error
+        raise UserFault(error.args[0]) from error
 
 
 def _texts(value: Any) -> list[str]:

@@ -34,7 +34,7 @@ def check_key(value: Any) -> None:
     try:
         rules.check_key(str(value or ""))
     except rules.UnreadableValueError as fault:
-        raise UserFault(str(fault)) from fault
+        raise UserFault(fault.args[0]) from fault
 
 
 def check_name(value: Any) -> None:
@@ -84,7 +84,7 @@ class ChoicesField(LinesField):
         try:
             choices = rules.choices_from(self.data or (), before)
         except rules.UnreadableValueError as fault:
-            raise UserFault(str(fault)) from fault
+            raise UserFault(fault.args[0]) from fault
         setattr(obj, name, [asdict(choice) for choice in choices])
 
 

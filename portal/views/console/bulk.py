@@ -13,7 +13,7 @@ from portal.channels.email.html import sanitise_reply
 from portal.errors import NotFound, UserFault
 from portal.errors_pages import wants_partial
 from portal.extensions import db
-from portal.language import gettext, lazy_gettext, says
+from portal.language import gettext, lazy_gettext, ngettext, says, tell
 from portal.models import Branch, Ticket
 from portal.models.branch import PRIORITIES
 from portal.rules import bulk as rules
@@ -95,13 +95,18 @@ def bulk_apply() -> Any:
     if action is None:
         raise UserFault("Choose what is to happen to the tickets. Nothing was changed.")
     done = bulk.apply(person(), _agreed(request.form.getlist("seen")), action)
-    return _answer(done, _says(done, "changed"), bulk.undo_seconds(action))
+    amount = len(done.changed)
+    said = _says(done, ngettext("%(num)s ticket changed.", "%(num)s tickets changed.", amount))
+    return _answer(done, said, bulk.undo_seconds(action))
 
 
 @blueprint.post("/queue/bulk/undo")
 def bulk_undo() -> Any:
     done = bulk.take_back(person(), request.form.get("undo", ""))
-    return _answer(done, _says(done, "as before"))
+    amount = len(done.changed)
+    return _answer(
+        done, _says(done, ngettext("%(num)s ticket as before.", "%(num)s tickets as before.", amount))
+    )
 
 
 def undo_action(undo: str, seconds: int) -> dict[str, Any]:
@@ -123,16 +128,20 @@ def _answer(done: bulk.Done, says: str, seconds: int = 0) -> Any:
 
 def _says(done: bulk.Done, what: str) -> str:
     """12 tickets changed. Left alone: #10007 (it is resolved already) and 2 more."""
-    amount = len(done.changed)
-    said = f"{amount} {'ticket' if amount == 1 else 'tickets'} {what}." if amount else "Nothing was changed."
+    said = what if done.changed else gettext("Nothing was changed.")
     if not done.left:
         return said
-    reasons = [
-        f"#{number} ({reason[:1].lower()}{reason[1:].rstrip('.')})"
+    reasons = ", ".join(
+        f"#{number} ({words.continued(tell(reason))})"
         for number, reason in list(done.left.items())[:MOST_REASONS]
-    ]
-    more = len(done.left) - len(reasons)
-    return f"{said} Left alone: {', '.join(reasons)}" + (f" and {more} more." if more else ".")
+    )
+    more = len(done.left) - MOST_REASONS
+    left = (
+        gettext("Left alone: %(reasons)s and %(more)s more.", reasons=reasons, more=more)
+        if more > 0
+        else gettext("Left alone: %(reasons)s.", reasons=reasons)
+    )
+    return f"{said} {left}"
 
 
 def _plan_context(kind: Kind, numbers: Sequence[int], args: MultiDict[str, str]) -> dict[str, Any]:
@@ -155,12 +164,12 @@ def _row(planned: bulk.Planned) -> PlannedRow:
     is_letter = change.rule == "reply"
     return PlannedRow(
         number=ticket.number,
-        subject=ticket.subject or "(no subject)",
+        subject=ticket.subject or gettext("(no subject)"),
         customer=words.person(ticket.customer.name),
-        before=change.before,
-        after="" if is_letter else change.after,
+        before=tell(change.before),
+        after="" if is_letter else tell(change.after),
         letter=Markup(sanitise_reply(change.after)) if is_letter else Markup(""),  # noqa: S704
-        reason="" if change.is_change else change.reason,
+        reason="" if change.is_change else tell(change.reason),
         seen=f"{ticket.number}:{change.mark}",
     )
 
@@ -191,7 +200,11 @@ def _fields(kind: Kind, numbers: Sequence[int]) -> dict[str, Choices]:
 
 def _assignees(numbers: Sequence[int]) -> Choices:
     colleagues = assignment.members_of_branches(_branches_of(numbers))
-    return [("me", "Me"), ("none", "Nobody"), *((user.id, str(user)) for user in colleagues)]
+    return [
+        ("me", gettext("Me")),
+        ("none", gettext("Nobody")),
+        *((user.id, str(user)) for user in colleagues),
+    ]
 
 
 def _targets(numbers: Sequence[int]) -> Choices:
@@ -272,13 +285,13 @@ def _read_assign(args: Mapping[str, str]) -> rules.Action:
 
 def _read_status(args: Mapping[str, str]) -> rules.Action:
     if args["status"] not in lifecycle.STATUSES:
-        raise UserFault(f"There is no status {args['status']!r}.")
+        raise UserFault("There is no status %(unknown)s.", unknown=repr(args["status"]))
     return rules.SetStatus(args["status"])
 
 
 def _read_priority(args: Mapping[str, str]) -> rules.Action:
     if args["priority"] not in PRIORITIES:
-        raise UserFault(f"There is no priority {args['priority']!r}.")
+        raise UserFault("There is no priority %(unknown)s.", unknown=repr(args["priority"]))
     return rules.Prioritise(args["priority"])
 
 

@@ -50,7 +50,7 @@ def reply(number: int) -> Any:
         until = moment_in(asked) if asked else None
         doubts = _doubts(draft)
         if doubts:
-            return _refused(number, UserFault(" ".join(doubt.question for doubt in doubts)), draft, doubts)
+            return _refused(number, _questions(doubts), draft, doubts)
         send = replies.forward if draft.mode == "forward" else replies.send
         message = send(found, person(), answer)
     except UserFault as fault:
@@ -342,6 +342,11 @@ def _then(found: Ticket) -> str | None:
     return "open" if found.status in ("new", "open") else None
 
 
+def _questions(doubts: Sequence[Doubt]) -> UserFault:
+    first, *others = (doubt.question for doubt in doubts)
+    return UserFault("%(first)s %(second)s", first=first, second=others[0]) if others else UserFault(first)
+
+
 def _refused(number: int, fault: UserFault, draft: Draft, doubts: Sequence[Doubt] = ()) -> Any:
     """The fault in words beside the text, which stays; after a conflict also what is new, with doubts the way on."""
     found = access.access_ticket_by_number(person(), number)
@@ -373,7 +378,7 @@ def _snoozed(found: Ticket, until: datetime) -> str:
     try:
         snoozing.snooze(found, until, person())
     except UserFault as fault:
-        return f"The ticket was not snoozed. {fault}"
+        return gettext("The ticket was not snoozed. %(fault)s", fault=says(fault))
     return snoozed_says(found, words.reader())
 
 

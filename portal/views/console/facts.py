@@ -7,11 +7,11 @@ from typing import Any
 
 from flask import url_for
 
-from portal.language import SOURCE, gettext, ngettext, pgettext, spoken
+from portal.language import gettext, ngettext, pgettext, tell
 from portal.views.console import words
 from portal.views.console.reading import Fact
 from portal.views.console.words import Reader
-from portal.wording import N_
+from portal.wording import N_, reason_in
 
 # What one person does in one go stands on one line.
 TOGETHER = timedelta(minutes=2)
@@ -28,6 +28,8 @@ class Line:
     sentence: str
     reason: str
     time: str
+    # The same without the day while it is today.
+    since: str
     exactly: str
     tone: str
     fact: Fact
@@ -65,6 +67,7 @@ def _line(fact: Fact, sentence: str, reader: Reader) -> Line:
         sentence=sentence,
         reason=_reason(fact),
         time=reader.moment(fact.at),
+        since=reader.since(fact.at),
         exactly=reader.exactly(fact.at),
         tone=_tone(fact),
         fact=fact,
@@ -104,9 +107,8 @@ def _belongs_to(before: Line, line: Line) -> bool:
 def _joined(before: Line, line: Line) -> Line:
     """Picked up by you, now waiting on customer."""
     sentence = line.sentence.removesuffix(gettext(" by %(who)s", who=line.who))
-    if spoken() == SOURCE:
-        sentence = f"{sentence[0].lower()}{sentence[1:]}"
-    return replace(before, sentence=f"{before.sentence}, {sentence}", fact=line.fact)
+    both = gettext("%(before)s, %(then)s", before=before.sentence, then=words.continued(sentence))
+    return replace(before, sentence=both, fact=line.fact)
 
 
 def _told(fact: Fact, reader: Reader) -> str:
@@ -173,7 +175,11 @@ def _tags(fact: Fact, reader: Reader) -> str:
 
 
 def _field(fact: Fact, reader: Reader) -> str:
-    name, before, after = (str(fact.data.get(part) or "") for part in ("name", "from_name", "to_name"))
+    name = str(fact.data.get("name") or "")
+    before, after = (
+        words.field_value(fact.data.get(value), str(fact.data.get(f"{value}_name") or ""))
+        for value in ("from", "to")
+    )
     if not after:
         return gettext(
             "%(field)s emptied (was %(before)s) by %(who)s", field=name, before=before, who=_who(fact, reader)
@@ -327,7 +333,7 @@ def _reason(fact: Fact) -> str:
     if fact.kind == "escalation_handed_back":
         return str(fact.data.get("note") or "")
     if fact.kind in ("acknowledgement_withheld", "escalation_unacknowledged"):
-        return str(fact.data.get("reason") or "")
+        return tell(reason_in(fact.data))
     if fact.kind in ("delivery_failed", "delivery_bounced"):
         return str(fact.data.get("reply") or fact.data.get("reason") or "")
     return ""

@@ -9,7 +9,7 @@ from flask import render_template, request, url_for
 from portal import access
 from portal.errors_pages import wants_partial
 from portal.extensions import db
-from portal.language import gettext, lazy_gettext
+from portal.language import gettext, lazy_gettext, tell
 from portal.models import Branch, ReplyTemplate
 from portal.models.branch import PRIORITIES
 from portal.models.customer import CHANNEL_KINDS
@@ -133,7 +133,7 @@ def _narrowings(wanted: TicketFilter) -> Iterator[Narrowing]:
     for condition in wanted.fields:
         prefix = FIELD_PREFIX + condition.key
         if condition.key in known:
-            said_there = field_rules.say_condition(known[condition.key], condition, gettext("no value"))
+            said_there = tell(field_rules.say_condition(known[condition.key], condition))
             yield without(said_there, *(f"{prefix}.{end}".rstrip(".") for end in FIELD_ENDS))
 
 

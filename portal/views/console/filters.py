@@ -16,7 +16,7 @@ from sqlalchemy import Select
 
 from portal import access
 from portal.errors import NotFound, UserFault
-from portal.language import lazy_gettext
+from portal.language import lazy_gettext, says
 from portal.models import User
 from portal.models.branch import PRIORITIES
 from portal.models.customer import CHANNEL_KINDS
@@ -330,7 +330,7 @@ class _Reader:
             try:
                 found.append(read_condition(known[key], written))
             except UnreadableValueError as fault:
-                self._problems.append(str(fault))
+                self._problems.append(says(fault))
         return tuple(sorted((one for one in found if write_condition(one)), key=lambda one: one.key))
 
     def day(self, name: str) -> date | None:

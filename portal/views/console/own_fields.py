@@ -12,6 +12,7 @@ from portal.models import Ticket
 from portal.rules import fields as rules
 from portal.rules import lifecycle
 from portal.services import tickets
+from portal.views.console import words
 from portal.views.console.answers import done
 from portal.views.console.blueprint import ID, blueprint, person
 
@@ -67,7 +68,7 @@ def _line(
         name=field.name,
         help=field.help,
         kind=field.kind,
-        said=rules.say_value(field, value),
+        said=words.field_value(value, rules.say_value(field, value)),
         written=rules.write_value(value)[0],
         options=_options(field, value),
         may_be_changed=may_be_changed,

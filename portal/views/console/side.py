@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from flask import url_for
 
 from portal import access
-from portal.language import gettext, ngettext
+from portal.language import gettext, ngettext, tell
 from portal.models import Escalation, Ticket, User
 from portal.rules import lifecycle
 from portal.rules.escalation import PathStep, Turn
@@ -158,7 +158,7 @@ def explanations_of(ticket: Ticket, reader: Reader) -> list[Explanation]:
         Explanation(
             label=gettext(explained.label)
             + (f", {explained.clock.cycle}." if explained.clock.cycle > 1 else ""),
-            says=explained.clock.reason,
+            says=tell(explained.clock.reason),
             target=words.span(explained.clock.target_seconds),
             elapsed=words.span(explained.clock.elapsed_seconds),
             policy=explained.policy,
@@ -167,7 +167,7 @@ def explanations_of(ticket: Ticket, reader: Reader) -> list[Explanation]:
                 Stretch(
                     began=reader.moment(interval.started_at),
                     ended=reader.moment(interval.ended_at) if interval.ended_at else gettext("now"),
-                    reason=interval.reason,
+                    reason=tell(interval.reason),
                     counted=words.span(interval.elapsed_seconds) if interval.is_running else "–",
                     is_running=interval.is_running,
                 )
@@ -215,7 +215,7 @@ def _clock_line(clock: ClockView, reader: Reader) -> ClockLine:
         value=value,
         percent=min(clock.percent, 100),
         tone=tone if clock.stopped_at is None or clock.is_breached else "",
-        reason=clock.reason,
+        reason=tell(clock.reason),
         due=due,
         has_bar=clock.stopped_at is None,
     )

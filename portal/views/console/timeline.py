@@ -10,7 +10,7 @@ from typing import Any
 from flask import current_app, url_for
 from markupsafe import Markup
 
-from portal.language import gettext, lazy_gettext
+from portal.language import gettext, lazy_gettext, tell
 from portal.models import Attachment, Identity, Message, Ticket
 from portal.services import people
 from portal.views.console import bodies, facts, words
@@ -18,6 +18,7 @@ from portal.views.console.enclosed import EventCard, events_in, seal_of
 from portal.views.console.facts import Line
 from portal.views.console.reading import TEXT_LETTERS, Fact, Said, Standing, Thread
 from portal.views.console.words import Reader
+from portal.wording import reason_in
 
 SHOWN_IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 PDF = "application/pdf"
@@ -312,22 +313,25 @@ def _preview_of(attachment: Attachment) -> str:
 def why(ticket: Ticket, message: Message) -> str:
     """Why a customer's message stands here, in the words of the rules that decided it."""
     evidence = message.thread_evidence or {}
-    reason = str(evidence.get("reason") or "").rstrip(".")
+    brought = str(evidence.get("agent_reason") or "")
+    # What was decided about a colleague stands behind the reason in one text.
+    reason = tell(reason_in(evidence)) if not brought else _both(reason_in(evidence), brought)
+    reason = reason.rstrip(".")
     if message.thread_rule in ("new", "follow_up", ""):
         opened = (
             gettext("new ticket – no reference to an earlier message")
             if message.thread_rule == "new"
             else reason
         )
-        brought = _uncapitalised(str(evidence.get("agent_reason") or ""))
-        return " · ".join(part for part in (brought, opened, _route_of(ticket)) if part)
-    return _uncapitalised(reason)
+        return " · ".join(
+            part for part in (words.continued(tell(brought)), opened, _route_of(ticket)) if part
+        )
+    return words.continued(reason)
 
 
-def _uncapitalised(sentence: str) -> str:
-    """A sentence as a part of a longer one."""
-    bare = sentence.rstrip(".")
-    return bare[:1].lower() + bare[1:]
+def _both(reason: str, brought: str) -> str:
+    first = reason.removesuffix(brought).strip()
+    return f"{tell(first)} {tell(brought)}".strip()
 
 
 def moved(message: Message, reader: Reader) -> str:
@@ -363,8 +367,7 @@ def _route_of(ticket: Ticket) -> str:
     chosen = next((rule for rule in rules if rule.get("id") == ticket.route.get("rule_id")), None)
     if ticket.route.get("rule") == "routing_rule" and chosen:
         return gettext("routed by rule “%(name)s”", name=chosen["name"])
-    reason = str(ticket.route.get("reason") or "").rstrip(".")
-    return reason[:1].lower() + reason[1:]
+    return words.continued(tell(reason_in(ticket.route)))
 
 
 def _author(message: Message, reader: Reader) -> str:

@@ -164,15 +164,19 @@ def span(seconds: float) -> str:
     """A length of time in at most two units: 42 s, 14 min, 7 h 14 min, 2 d 3 h."""
     whole = abs(int(seconds))
     if whole < 60:
-        return f"{whole} s"
+        return gettext("%(seconds)s s", seconds=whole)
     minutes = whole // 60
     if minutes < 60:
-        return f"{minutes} min"
+        return gettext("%(minutes)s min", minutes=minutes)
     hours, minutes = divmod(minutes, 60)
     if hours < 48:
-        return f"{hours} h {minutes} min" if minutes and hours < 24 else f"{hours} h"
+        if minutes and hours < 24:
+            return gettext("%(hours)s h %(minutes)s min", hours=hours, minutes=minutes)
+        return gettext("%(hours)s h", hours=hours)
     days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h" if hours and days < 7 else f"{days} d"
+    if hours and days < 7:
+        return gettext("%(days)s d %(hours)s h", days=days, hours=hours)
+    return gettext("%(days)s d", days=days)
 
 
 def countdown(seconds: float) -> str:
@@ -180,8 +184,20 @@ def countdown(seconds: float) -> str:
     sign = "−" if seconds < 0 else ""
     hours, minutes = divmod(abs(int(seconds)) // 60, 60)
     if hours >= 96:
-        return f"{sign}{hours // 24} d"
-    return f"{sign}{hours} h" if hours >= 10 else f"{sign}{hours}:{minutes:02}"
+        return sign + gettext("%(days)s d", days=hours // 24)
+    return sign + (gettext("%(hours)s h", hours=hours) if hours >= 10 else f"{hours}:{minutes:02}")
+
+
+def field_value(value: object, said: str) -> str:
+    """What a field of the desk's own says, `said` in English, in the reader's language: yes, no and days have words."""
+    if isinstance(value, bool):
+        return gettext("Yes") if value else gettext("No")
+    if isinstance(value, str) and value != said and spoken() != SOURCE:
+        try:
+            return dates.format_date(date.fromisoformat(value), "long", locale=formats())
+        except ValueError:
+            return said
+    return said
 
 
 def size(count: int) -> str:
@@ -211,6 +227,12 @@ def either(parts: Iterable[str]) -> str:
 def within(words: str) -> str:
     """Words of a list within a sentence: small in English, as they are where nouns are written large."""
     return words.lower() if spoken() == SOURCE else words
+
+
+def continued(sentence: str) -> str:
+    """A sentence as a part of a longer one: without its full stop, and beginning small in English."""
+    bare = sentence.rstrip(".")
+    return f"{bare[:1].lower()}{bare[1:]}" if spoken() == SOURCE else bare
 
 
 def initials(name: str) -> str:

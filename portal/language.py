@@ -6,6 +6,7 @@ The catalogues are compiled on start, into the installation's own folder: nothin
 
 import hashlib
 import os
+import re
 import tempfile
 from functools import lru_cache
 from gettext import NullTranslations
@@ -31,6 +32,8 @@ LANGUAGES = {"en": {"flag": "gb", "name": "English"}, "de": {"flag": "de", "name
 FORMATS = {"en": "en_GB"}
 _NOTHING = NullTranslations()
 TRANSLATIONS = Path(__file__).resolve().parent / "translations"
+SCRIPTS = Path(__file__).resolve().parent / "static" / "js"
+SAID = re.compile(r'(?<![\w.])_\("([^"]+)"')
 
 
 def install_language(app: Flask) -> None:
@@ -38,6 +41,7 @@ def install_language(app: Flask) -> None:
     with app.app_context():
         get_babel().locale_selector = language
     app.jinja_env.globals["language"] = spoken
+    app.jinja_env.globals["script_words"] = script_words
     app.jinja_env.filters["tell"] = tell
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
         lambda words: catalogue().gettext(words),
@@ -109,6 +113,21 @@ def spoken() -> str:
 def formats() -> Locale:
     """How dates and numbers are written in this request."""
     return _formats(spoken())
+
+
+@lru_cache
+def of_scripts() -> tuple[str, ...]:
+    """What scripts say: every `_("…")` of theirs."""
+    scripts = sorted(SCRIPTS.rglob("*.js"))
+    found = (each for script in scripts for each in SAID.findall(script.read_text(encoding="utf-8")))
+    return tuple(dict.fromkeys(found))
+
+
+def script_words() -> dict[str, str]:
+    """What scripts say, from English into the language of this request; nothing where that is English."""
+    if spoken() == SOURCE:
+        return {}
+    return {words: catalogue().gettext(words) for words in of_scripts()}
 
 
 def says(fault: Exception) -> str:

@@ -12,7 +12,9 @@ from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).resolve().parents[1]
 TRANSLATIONS = ROOT / "portal" / "translations"
-METHODS = [("templates/**.html", "jinja2"), ("**.py", "python")]
+# What scripts say: static/js/words.js.
+SCRIPTS = ("static/js/**.js", "javascript")
+METHODS = [("templates/**.html", "jinja2"), ("**.py", "python"), SCRIPTS]
 OPTIONS = {"templates/**.html": {"newstyle_gettext": "true", "trimmed": "true", "silent": "false"}}
 # Faults are worded where they are raised; N_ marks what another place will show.
 KEYWORDS = {

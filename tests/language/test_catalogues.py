@@ -7,7 +7,7 @@ import pytest
 from babel.messages.catalog import Message
 from babel.messages.pofile import read_po
 
-from portal.language import LANGUAGES, SOURCE, TRANSLATIONS
+from portal.language import LANGUAGES, SCRIPTS, SOURCE, TRANSLATIONS, of_scripts
 from scripts.messages import extracted
 
 PLACE = re.compile(r"%\(\w+\)[sd]|%%")
@@ -18,6 +18,10 @@ TOKENS = re.compile(
 )
 SPOKEN = re.compile(r'\s(?:aria-label|title|placeholder|alt|data-key-label|data-dialog-title)="([^"]*)"')
 CODE = re.compile(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}|&\w+;", re.DOTALL)
+# What a script says and not only marks: two words and more in quotes, the first one large, or one word that is shown.
+BARE_IN_SCRIPT = re.compile(
+    r"""(?<!_\()["'`]([A-Z][^"'`\n]*? [^"'`\n]*?)["'`]|(?:textContent = |aria-label", )["'`]([A-Z]\w+)["'`]"""
+)
 # Names, keys, and what the demo's postbox shows of raw mail.
 SAME_EVERYWHERE = {"P", "Portal", "Ctrl ↵", "Esc", "R", "N", "M", "E", "T", "DKIM", "SPF", "DMARC"}
 
@@ -83,3 +87,20 @@ def bare_words(source: str) -> list[str]:
         for text in [*between, *spoken]
         if re.search(r"[A-Za-z]{2}", text) and text not in SAME_EVERYWHERE and not text.startswith("layout-")
     ]
+
+
+def test_what_scripts_say_is_found_and_brought() -> None:
+    found = set(of_scripts())
+    assert "Draft kept" in found
+    assert found <= {message.id for message in extracted()}
+
+
+def test_no_script_says_a_bare_sentence() -> None:
+    bare = [
+        (path.name, said)
+        for path in sorted(SCRIPTS.rglob("*.js"))
+        for said in BARE_IN_SCRIPT.findall(
+            re.sub(r"/\*.*?\*/|^\s*//.*?$", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+        )
+    ]
+    assert bare == []

@@ -1,5 +1,7 @@
 /* Clock chips that tick by themselves: data-due-at, data-warn-at (ISO), data-clock ("first", "next", "resolve"). */
 
+import { _ } from "./words.js";
+
 const TICK_MS = 15000;
 const chips = new Set();
 let timer;
@@ -24,7 +26,7 @@ function show(chip) {
 export function duration(milliseconds) {
   const minutes = Math.floor(milliseconds / 60000);
   const hours = Math.floor(minutes / 60);
-  if (hours >= 96) return `${Math.floor(hours / 24)} d`;
-  if (hours >= 10) return `${hours} h`;
+  if (hours >= 96) return _("%(days)s d", { days: Math.floor(hours / 24) });
+  if (hours >= 10) return _("%(hours)s h", { hours });
   return `${hours}:${String(minutes % 60).padStart(2, "0")}`;
 }

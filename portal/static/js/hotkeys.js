@@ -3,6 +3,8 @@
  * data-key="g m" when g and then m are. "?" lists the keys of the page, from the elements' own labels.
  */
 
+import { _ } from "./words.js";
+
 const SECOND_KEY_MS = 1500;
 
 /* Whether keys go into what has the focus; a box that is ticked takes none but the space bar. */
@@ -50,14 +52,16 @@ function listKeys() {
   document.getElementById("keys")?.remove();
   const dialog = document.createElement("dialog");
   dialog.id = "keys";
-  dialog.setAttribute("aria-label", "Keys");
+  dialog.setAttribute("aria-label", _("Keys"));
   const heading = document.createElement("div");
   heading.className = "dialog-head";
-  heading.innerHTML = '<h2>Keys</h2><button type="button" class="button button-quiet" data-close>Close</button>';
+  heading.innerHTML = '<h2></h2><button type="button" class="button button-quiet" data-close></button>';
+  heading.firstChild.textContent = _("Keys");
+  heading.lastChild.textContent = _("Close");
   const list = document.createElement("dl");
   list.className = "facts dialog-body";
-  const rows = document.querySelector("[data-rows]") ? [["j", "Next ticket"], ["k", "Ticket before"], ["o", "Open it"]] : [];
-  if (document.querySelector(".row-pick")) rows.push(["x", "Select it"], ["⇧ X", "Select all up to here"], ["⇧ J", "Select downwards"], ["Esc", "Select none"]);
+  const rows = document.querySelector("[data-rows]") ? [["j", _("Next ticket")], ["k", _("Ticket before")], ["o", _("Open it")]] : [];
+  if (document.querySelector(".row-pick")) rows.push(["x", _("Select it")], ["⇧ X", _("Select all up to here")], ["⇧ J", _("Select downwards")], ["Esc", _("Select none")]);
   const keys = [...document.querySelectorAll("[data-key]")].map((element) => [
     element.dataset.key,
     element.dataset.keyLabel || element.getAttribute("aria-label") || element.textContent.trim(),

@@ -4,6 +4,7 @@
  */
 
 import { announce } from "./toast.js";
+import { _ } from "./words.js";
 
 export const token = () => document.querySelector('meta[name="csrf-token"]')?.content ?? "";
 
@@ -18,7 +19,7 @@ export async function request(address, { method = "GET", body } = {}) {
       headers: { "X-Partial": "1", ...(method === "GET" ? {} : { "X-CSRFToken": token() }) },
     });
   } catch {
-    announce("The server cannot be reached. What you wrote is still here.", { isError: true });
+    announce(_("The server cannot be reached. What you wrote is still here."), { isError: true });
     throw new Error("unreachable");
   }
   if (response.redirected && new URL(response.url).pathname.startsWith("/login")) {
@@ -54,7 +55,7 @@ export async function loadInto(target, address, options = {}) {
     const response = await request(address, options);
     const html = await response.text();
     if (!response.ok && response.status !== 409 && response.status !== 422) {
-      announce(messageIn(html) || "That did not work. Try again.", { isError: true });
+      announce(messageIn(html) || _("That did not work. Try again."), { isError: true });
       return null;
     }
     return swap(target, html, options.how);

@@ -1,5 +1,7 @@
 /* Short messages in the corner; they stay long enough to be read and go by themselves unless they are errors. */
 
+import { _ } from "./words.js";
+
 const SHOWN_MS = 6000;
 
 export function attach(toast) {
@@ -19,7 +21,7 @@ export function announce(text, { isError = false, action, seconds } = {}) {
   toast.append(words);
   if (action) toast.append(button(action.label, () => (action.run(), toast.remove())));
   const close = button("×", () => toast.remove());
-  close.setAttribute("aria-label", "Dismiss");
+  close.setAttribute("aria-label", _("Dismiss"));
   toast.append(close);
   place.append(toast);
   if (!isError) setTimeout(() => toast.remove(), seconds ? seconds * 1000 : SHOWN_MS);

@@ -1,6 +1,7 @@
 /* Address fields: while the last address is typed, people it may mean are offered below (a combobox, WAI-ARIA 1.2). */
 
 import { request } from "../partial.js";
+import { _ } from "../words.js";
 
 const WAIT_MS = 150;
 let count = 0;
@@ -10,7 +11,7 @@ export function attach(field) {
   list.id = `addresses-${(count += 1)}`;
   list.className = "address-list";
   list.setAttribute("role", "listbox");
-  list.setAttribute("aria-label", "Addresses");
+  list.setAttribute("aria-label", _("Addresses"));
   list.hidden = true;
   field.after(list);
   for (const [name, value] of Object.entries({ role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": list.id }))

@@ -1,5 +1,7 @@
 /* Notifications of the desktop and a sound: each browser's own choice, and neither without being asked for. */
 
+import { _ } from "../words.js";
+
 const KEY = "portal-alerts";
 const chosen = () => JSON.parse(localStorage.getItem(KEY) || "{}");
 
@@ -11,11 +13,11 @@ export function attach(settings) {
     box.addEventListener("change", async () => {
       if (box.dataset.alert === "desktop" && box.checked && (await Notification.requestPermission()) !== "granted") {
         box.checked = false;
-        says.textContent = "This browser does not allow notifications for Portal. Allow them in its settings first.";
+        says.textContent = _("This browser does not allow notifications for Portal. Allow them in its settings first.");
         return;
       }
       localStorage.setItem(KEY, JSON.stringify({ ...chosen(), [box.dataset.alert]: box.checked }));
-      says.textContent = "Kept in this browser.";
+      says.textContent = _("Kept in this browser.");
       if (box.dataset.alert === "sound" && box.checked) sound();
     });
   }

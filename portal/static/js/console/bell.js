@@ -2,6 +2,7 @@
 
 import { request } from "../partial.js";
 import { alertAbout } from "./alerts.js";
+import { _ } from "../words.js";
 
 export function attach(menu) {
   const badge = menu.querySelector("[data-bell-count]");
@@ -14,7 +15,7 @@ export function attach(menu) {
     const { count: unread, most } = await response.json();
     badge.textContent = unread >= most ? `${most - 1}+` : unread;
     badge.hidden = !unread;
-    summary.setAttribute("aria-label", unread ? `Notifications, ${badge.textContent} unread` : "Notifications");
+    summary.setAttribute("aria-label", unread ? _("Notifications, %(count)s unread", { count: badge.textContent }) : _("Notifications"));
     title(unread);
   };
   const fill = async () => {

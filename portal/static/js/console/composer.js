@@ -8,6 +8,7 @@ import { announce } from "../toast.js";
 import { DraftKeeper } from "./draft.js";
 import { startFiles } from "./files.js";
 import { startLater } from "./later.js";
+import { _ } from "../words.js";
 
 const FIELDS = ["to", "cc", "bcc", "template", "mode", "about", "seen"];
 
@@ -123,12 +124,12 @@ class Writer {
     const kept = this.draft.unsaved();
     // What the server gives back after a refusal is newer than anything this browser kept.
     if (!kept || this.form.querySelector("[data-error]")) {
-      if (this.draft.revision) this.say("Your draft is back");
+      if (this.draft.revision) this.say(_("Your draft is back"));
       return;
     }
     this.fill({ ...kept, html: kept.format === "html" ? kept.html : asHtml(kept.html ?? "") });
     this.draft.changed();
-    this.say("Your draft is back");
+    this.say(_("Your draft is back"));
   }
 
   /* Everything that a draft holds, whether the server or this browser has kept it. */
@@ -171,15 +172,15 @@ class Writer {
     banner.setAttribute("role", "alert");
     const words = document.createElement("p");
     words.className = "banner banner-warn";
-    words.textContent = messageIn(html) || "You went on with this draft in another window.";
+    words.textContent = messageIn(html) || _("You went on with this draft in another window.");
     const choices = document.createElement("p");
     choices.className = "row-line";
     choices.append(
-      choice("Take the newer text", () => {
+      choice(_("Take the newer text"), () => {
         this.draft.forget();
         location.reload();
       }),
-      choice("Keep what stands here", () => {
+      choice(_("Keep what stands here"), () => {
         this.draft.isStopped = false;
         banner.remove();
         this.draft.keep({ isForced: true });
@@ -219,7 +220,7 @@ class Writer {
     this.draft.changed();
     const place = this.form.querySelector("[data-refusal]");
     if (html.includes("data-error")) place.innerHTML = html;
-    else announce(messageIn(html) || "That was not sent. Your text is still here; try again.", { isError: true });
+    else announce(messageIn(html) || _("That was not sent. Your text is still here; try again."), { isError: true });
     place.dispatchEvent(new CustomEvent("portal:swapped", { bubbles: true }));
     place.scrollIntoView({ block: "nearest" });
   }
@@ -249,7 +250,7 @@ class Writer {
     announce(answer.says, {
       seconds: answer.undo_seconds,
       action: {
-        label: "Undo",
+        label: _("Undo"),
         run: async () => {
           const response = await request(answer.undo_url, { method: "POST", body: new FormData() });
           if (!response.ok) return announce(messageIn(await response.text()), { isError: true });
@@ -271,7 +272,7 @@ class Writer {
     const template = await response.json();
     this.insert(template.html);
     this.form.elements.template.value = template.id;
-    this.say(template.unfilled.length ? `To be filled in by you: ${template.unfilled.join(", ")}` : "");
+    this.say(template.unfilled.length ? _("To be filled in by you: %(names)s", { names: template.unfilled.join(", ") }) : "");
     this.draft.changed();
   }
 

@@ -3,6 +3,7 @@
 import { open } from "../dialog.js";
 import { messageIn, request } from "../partial.js";
 import { announce } from "../toast.js";
+import { _ } from "../words.js";
 
 export function attach(link) {
   link.addEventListener("click", async (event) => {
@@ -12,7 +13,7 @@ export function attach(link) {
     try {
       const response = await request(link.href);
       const html = await response.text();
-      if (!response.ok) return announce(messageIn(html) || "That did not work. Try again.", { isError: true });
+      if (!response.ok) return announce(messageIn(html) || _("That did not work. Try again."), { isError: true });
       show(link.dataset.dialogTitle ?? link.textContent.trim().replace("…", ""), html, link.closest("details.menu")?.querySelector("summary"));
     } catch {
       /* Said by request. */

@@ -3,6 +3,8 @@
  * kept in this browser too, so that neither a crash nor a lost connection nor a signed-out session costs a word.
  */
 
+import { _ } from "../words.js";
+
 const LOCAL_MS = 400;
 const SERVER_MS = 2500;
 /* A name for this window, which a reload keeps and a second window does not have. */
@@ -71,19 +73,19 @@ export class DraftKeeper {
       });
       response = await this.onItsWay;
     } catch {
-      return this.failed("Not connected. Your text is kept in this browser.");
+      return this.failed(_("Not connected. Your text is kept in this browser."));
     } finally {
       this.isKeeping = false;
     }
     if (response.status === 409) return this.conflict(await response.text());
     if (response.redirected || response.status === 401) {
-      return this.failed("You are signed out. Your text is kept in this browser: sign in in another tab and go on.");
+      return this.failed(_("You are signed out. Your text is kept in this browser: sign in in another tab and go on."));
     }
-    if (!response.ok) return this.failed("This draft could not be kept on the server. It is kept in this browser.");
+    if (!response.ok) return this.failed(_("This draft could not be kept on the server. It is kept in this browser."));
     this.revision = (await response.json()).revision;
     if (this.isDirty) return this.changed();
     localStorage.removeItem(this.key);
-    this.said(this.revision ? "Draft kept" : "");
+    this.said(this.revision ? _("Draft kept") : "");
   }
 
   /* Before it is sent: a saving that arrives after that would bring the draft back to life. */

@@ -2,6 +2,7 @@
 
 import { token } from "../partial.js";
 import { announce } from "../toast.js";
+import { _ } from "../words.js";
 
 const STOPPED = -1;
 
@@ -16,24 +17,24 @@ export function startFiles(form, composer, isHidden, changed) {
     Object.assign(item.dataset, { file: key, name, size: size ?? "" });
     list.append(item);
   };
-  const remover = (item, name) => button("×", `Take ${name} out`, () => (item.remove(), changed()));
+  const remover = (item, name) => button("×", _("Take %(name)s out", { name }), () => (item.remove(), changed()));
   const limit = Number(field.dataset.limitBytes) || Infinity;
   const upload = async (file) => {
-    if (file.size > limit) return announce(`${file.name} is larger than ${Math.floor(limit / 1048576)} MB and was not attached.`, { isError: true });
+    if (file.size > limit) return announce(_("%(name)s is larger than %(most)s MB and was not attached.", { name: file.name, most: Math.floor(limit / 1048576) }), { isError: true });
     const bar = document.createElement("progress");
     bar.max = 1;
-    bar.setAttribute("aria-label", `Uploading ${file.name}`);
+    bar.setAttribute("aria-label", _("Uploading %(name)s", { name: file.name }));
     const waiting = document.createElement("li");
     waiting.className = "badge";
     list.append(waiting);
     const sending = sendFile(field.dataset.upload, file, (share) => (bar.value = share));
-    const stop = button("×", `Stop uploading ${file.name}`, sending.stop);
+    const stop = button("×", _("Stop uploading %(name)s", { name: file.name }), sending.stop);
     waiting.append(file.name, bar, stop);
     const { status, answer } = await sending.done;
     waiting.remove();
     if (status === 200) return add(answer);
     if (status === STOPPED) return;
-    announce(answer.error?.message ?? `${file.name} could not be kept. Try again.`, { isError: true });
+    announce(answer.error?.message ?? _("%(name)s could not be kept. Try again.", { name: file.name }), { isError: true });
   };
   const uploadAll = async (files) => {
     await Promise.all([...files].map(upload));

@@ -4,6 +4,8 @@
  * because a browser allows only a few connections to a host.
  */
 
+import { _ } from "../words.js";
+
 const SILENCE_MS = 40000;
 const LONGEST_WAIT_MS = 30000;
 
@@ -85,11 +87,11 @@ function show(nowAway) {
   clearTimeout(patience);
   if (nowAway) {
     isAway = true;
-    patience = setTimeout(() => say("You are offline or the server is away. Trying again…"), 4000);
+    patience = setTimeout(() => say(_("You are offline or the server is away. Trying again…")), 4000);
     return;
   }
   if (banner && !banner.hidden) {
-    say("You were away, catching up…");
+    say(_("You were away, catching up…"));
     patience = setTimeout(() => (banner.hidden = true), 2500);
   }
   isAway = false;

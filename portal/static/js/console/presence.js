@@ -1,5 +1,7 @@
 /* Tells that this person has the ticket open or writes in it, and shows who else does. */
 
+import { _ } from "../words.js";
+
 const TELL_MS = 20000;
 const TYPING_MS = 6000;
 const FORGET_MS = 50000;
@@ -78,7 +80,11 @@ function show(number) {
   if (!words) return;
   const writing = there.filter(([, person]) => person.isTyping).map(([, person]) => person.name.split(" ")[0]);
   words.hidden = !writing.length;
-  words.textContent = writing.length ? `${writing.join(" and ")} ${writing.length > 1 ? "are" : "is"} writing here right now` : "";
+  words.textContent = !writing.length
+    ? ""
+    : writing.length > 1
+      ? _("%(names)s are writing here right now", { names: writing.join(", ") })
+      : _("%(name)s is writing here right now", { name: writing[0] });
 }
 
 function drawn(id, person, isBrief) {
@@ -87,10 +93,13 @@ function drawn(id, person, isBrief) {
   Object.assign(avatar.dataset, { user: id, name: person.name });
   const parts = person.name.split(/\s+/);
   avatar.textContent = `${parts[0]?.[0] ?? ""}${parts.length > 1 ? parts.at(-1)[0] : ""}`.toUpperCase();
-  const says = `${person.name} is ${person.isTyping ? "writing" : "viewing"}`;
-  avatar.title = says;
+  avatar.title = doing(person, person.name);
   if (isBrief) return [avatar];
   const words = document.createElement("span");
-  words.textContent = `${parts[0]} is ${person.isTyping ? "writing" : "viewing"}`;
+  words.textContent = doing(person, parts[0]);
   return [avatar, words];
+}
+
+function doing(person, name) {
+  return person.isTyping ? _("%(name)s is writing", { name }) : _("%(name)s is viewing", { name });
 }

@@ -4,6 +4,7 @@
  */
 
 import { open } from "../dialog.js";
+import { _ } from "../words.js";
 
 export function attach(link) {
   link.addEventListener("click", (event) => {
@@ -19,11 +20,11 @@ function show(links, chosen) {
   const title = document.createElement("h2");
   const stage = document.createElement("div");
   stage.className = "preview-stage";
-  const tab = anchor("Open in a tab", { target: "_blank", rel: "noopener" });
-  const download = anchor("Download", { download: "" });
-  const before = button("‹", "File before", () => step(-1));
-  const after = button("›", "Next file", () => step(1));
-  const close = button("Close", "", () => dialog.close());
+  const tab = anchor(_("Open in a tab"), { target: "_blank", rel: "noopener" });
+  const download = anchor(_("Download"), { download: "" });
+  const before = button("‹", _("File before"), () => step(-1));
+  const after = button("›", _("Next file"), () => step(1));
+  const close = button(_("Close"), "", () => dialog.close());
   const head = document.createElement("div");
   head.className = "dialog-head";
   head.append(title, ...(links.length > 1 ? [before, after] : []), tab, download, close);
@@ -62,7 +63,7 @@ function picture(address, name) {
   image.addEventListener("error", () => {
     const fault = document.createElement("p");
     fault.className = "muted";
-    fault.textContent = "This picture cannot be shown. Download it to look at it.";
+    fault.textContent = _("This picture cannot be shown. Download it to look at it.");
     image.replaceWith(fault);
   });
   image.src = address;

@@ -1,6 +1,7 @@
 /* Keeps a page as it is now: asks for its parts (data-parts-url) when a hint concerns it. */
 
 import { partsOf, patchList, patchWhole } from "./patch.js";
+import { _ } from "../words.js";
 
 const GATHER_MS = 250;
 const AT_LEAST_EVERY_MS = 60000;
@@ -63,6 +64,6 @@ export function attach(page) {
 function sayEnded() {
   const banner = document.querySelector("[data-live-status]");
   if (!banner) return;
-  banner.textContent = "Your session has ended. What you wrote is kept in this browser: reload the page and sign in.";
+  banner.textContent = _("Your session has ended. What you wrote is kept in this browser: reload the page and sign in.");
   banner.hidden = false;
 }

@@ -8,6 +8,7 @@ import { messageIn, request } from "../partial.js";
 import { announce } from "../toast.js";
 import { show } from "./dialog.js";
 import { move } from "./list.js";
+import { _ } from "../words.js";
 
 export function attach(list) {
   const bar = list.querySelector("#bulk");
@@ -25,7 +26,7 @@ export function attach(list) {
       box.closest(".row-box").classList.toggle("is-picked", box.checked);
     }
     bar.classList.toggle("is-open", chosen.size > 0);
-    bar.querySelector("[data-count]").textContent = chosen.size ? `${chosen.size} selected` : "";
+    bar.querySelector("[data-count]").textContent = chosen.size ? _("%(count)s selected", { count: chosen.size }) : "";
     const shown = boxes();
     all.checked = shown.length > 0 && shown.every((box) => box.checked);
     all.indeterminate = !all.checked && chosen.size > 0;
@@ -37,7 +38,7 @@ export function attach(list) {
       if (!isChosen) chosen.delete(box.value);
       else if (chosen.size < most) chosen.add(box.value);
       else {
-        announce(`At most ${most} tickets can be chosen at once.`);
+        announce(_("At most %(most)s tickets can be chosen at once.", { most }));
         break;
       }
     }
@@ -106,7 +107,7 @@ async function openPlan(bar, numbers, button) {
   try {
     const response = await request(address);
     const html = await response.text();
-    if (!response.ok) return announce(messageIn(html) || "That did not work. Try again.", { isError: true });
+    if (!response.ok) return announce(messageIn(html) || _("That did not work. Try again."), { isError: true });
     show(button.title, html, button);
   } catch {
     /* Said by request. */

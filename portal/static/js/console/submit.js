@@ -3,6 +3,7 @@
 import { messageIn, request } from "../partial.js";
 import { announce } from "../toast.js";
 import { forget, remember } from "../undo.js";
+import { _ } from "../words.js";
 
 export function attach(form) {
   form.addEventListener("submit", (event) => {
@@ -64,7 +65,7 @@ export async function post(address, fields) {
 
 /* The words stand where the form is; a choice goes back to what it was. */
 function refuse(form, message) {
-  const words = message || "That did not work. Nothing was changed; try again.";
+  const words = message || _("That did not work. Nothing was changed; try again.");
   const place = form.querySelector("[data-fault]");
   if (place) {
     place.textContent = words;

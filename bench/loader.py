@@ -169,8 +169,8 @@ def _load_people(session: psycopg.Connection, installation: Installation, made: 
     session.execute(
         """
         INSERT INTO sla_policy (name, position, first_response_minutes, next_response_minutes, resolution_minutes,
-            is_business_time, paused_statuses, warning_percent, is_active)
-        VALUES ('Standard', 100, 240, 480, 4320, true, '["pending"]', 75, true)
+            is_business_time, is_active)
+        VALUES ('Standard', 100, 240, 480, 4320, true, true)
         """
     )
     roles = dict(session.execute("SELECT name, id FROM ab_role").fetchall())

@@ -69,7 +69,7 @@ def _settle(installation: Installation) -> int:
     with psycopg.connect(installation.dsn) as session:
         session.execute(
             """
-            UPDATE clock SET warned_at = coalesce(warned_at, now()), due_at = now() + interval '30 days'
+            UPDATE clock SET warnings = '[]', warn_at = NULL, due_at = now() + interval '30 days'
             WHERE state = 'running'
             """
         )
@@ -84,7 +84,7 @@ def _make_due(installation: Installation, amount: int) -> int:
     with psycopg.connect(installation.dsn) as session:
         changed = session.execute(
             """
-            UPDATE clock SET state = 'running', breached_at = NULL, warned_at = now(),
+            UPDATE clock SET state = 'running', breached_at = NULL, warnings = '[]', warn_at = NULL,
                 due_at = now() - interval '1 minute'
             WHERE id IN (
                 SELECT clock.id FROM clock JOIN ticket ON ticket.id = clock.ticket_id

@@ -46,7 +46,7 @@ COLUMNS = {
     ),
     "clock": (
         "id ticket_id policy_id kind cycle state target_seconds elapsed_seconds started_at stopped_at due_at "
-        "warn_at warned_at breached_at"
+        "warnings warn_at breached_at"
     ),
     "escalation": (
         'id ticket_id branch_id from_level to_level "trigger" reason created_at ended_at ended_how note'
@@ -320,6 +320,7 @@ class _Maker:
                 state = "paused"
             if state == "running" or (state == "breached" and not stopped):
                 dues.append((due, kind))
+            warned = stamp(created + target * 3 // 4) if state == "running" else None
             self.clock_id += 1
             self.rows.add(
                 "clock",
@@ -334,8 +335,8 @@ class _Maker:
                 stamp(created),
                 stamp(ended),
                 stamp(due),
-                stamp(created + target * 3 // 4),
-                stamp(due) if is_late else None,
+                f'[[75, "{warned}"]]' if warned else "[]",
+                warned,
                 stamp(due) if is_late else None,
             )
         return dues

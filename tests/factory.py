@@ -23,6 +23,7 @@ from portal.models import (
     TicketField,
 )
 from portal.models.columns import now
+from portal.services import policies
 
 ALL_WEEK = [{"weekday": day, "start": "00:00", "end": "24:00"} for day in range(7)]
 
@@ -46,9 +47,11 @@ class Factory:
             "first_response_minutes": 60,
             "next_response_minutes": 120,
             "resolution_minutes": 480,
-            "paused_statuses": ["pending"],
         }
-        return self._add(SlaPolicy(**{**defaults, **values}))
+        policy = self._add(SlaPolicy(**{**defaults, **values}))
+        policies.newest_version(policy)
+        db.session.commit()
+        return policy
 
     def branch(self, *, tiers: int = 2, **values: Any) -> Branch:
         number = next(self._numbers)
@@ -123,7 +126,14 @@ class Factory:
         customer = customer or self.customer()
         values.setdefault("subject", f"Matter {next(self._numbers)}")
         ticket = self._add(
-            Ticket(branch_id=branch.id, customer_id=customer.id, policy_id=branch.policy_id, **values)
+            Ticket(
+                branch_id=branch.id,
+                customer_id=customer.id,
+                policy_id=branch.policy_id,
+                policy_version_id=branch.policy.version_id if branch.policy else None,
+                calendar_id=branch.calendar_id,
+                **values,
+            )
         )
         db.session.refresh(ticket)
         return ticket

@@ -130,7 +130,8 @@ def _load_places() -> dict[str, Branch]:
             first_response_minutes=120,
             next_response_minutes=240,
             resolution_minutes=2 * 24 * 60,
-            paused_statuses=["pending", "on_hold"],
+            resolution_paused_in=["pending", "on_hold"],
+            warning_percents=[50, 80],
         )
         db.session.add_all([calendar, policy])
         db.session.flush()
@@ -215,7 +216,7 @@ def _load_rules() -> None:
         first_response_minutes=30,
         next_response_minutes=60,
         resolution_minutes=8 * 60,
-        paused_statuses=["pending"],
+        warning_percents=[50, 80],
     )
     db.session.add_all(
         [
@@ -320,12 +321,10 @@ def _in_the_day(at: datetime, code: str, number: int) -> datetime:
 def _fire_until(until: datetime) -> None:
     """Fire warnings and breaches when the desk's sweep would have: a few seconds after they came due."""
     is_unfired = (Clock.state == "running") & or_(
-        Clock.warned_at.is_(None) & (Clock.warn_at < until),
+        Clock.warn_at < until,
         Clock.breached_at.is_(None) & (Clock.due_at < until),
     )
-    moment = func.least(
-        case((Clock.warned_at.is_(None), Clock.warn_at)), case((Clock.breached_at.is_(None), Clock.due_at))
-    )
+    moment = func.least(Clock.warn_at, case((Clock.breached_at.is_(None), Clock.due_at)))
     while (due := db.session.scalar(select(func.min(moment)).where(is_unfired))) is not None:
         with as_of(due + SWEEP_LAG):
             sweep.sweep()

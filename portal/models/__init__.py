@@ -15,7 +15,7 @@ from portal.models.field import TicketField
 from portal.models.mailbox import Delivery, InboxItem, OutboxItem
 from portal.models.message import Attachment, Message
 from portal.models.routing import RoutingRule
-from portal.models.sla import Clock, SlaPolicy
+from portal.models.sla import Clock, PolicyVersion, SlaPolicy
 from portal.models.template import ReplyTemplate
 from portal.models.ticket import Tag, Ticket, TicketLink, TriageCriterion
 
@@ -39,6 +39,7 @@ __all__ = [
     "Message",
     "Notification",
     "OutboxItem",
+    "PolicyVersion",
     "ReplyTemplate",
     "Role",
     "RoutingRule",

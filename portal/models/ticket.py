@@ -209,6 +209,9 @@ class Ticket(Model):
     channel_kind: Mapped[str] = mapped_column(String(16), default="email")
     account_id: Mapped[int | None] = mapped_column(ForeignKey("channel_account.id"), index=True)
     policy_id: Mapped[int | None] = mapped_column(ForeignKey("sla_policy.id"), index=True)
+    # By which of its versions and by which hours the ticket is measured now; none: by those of now.
+    policy_version_id: Mapped[int | None] = mapped_column(ForeignKey("policy_version.id"))
+    calendar_id: Mapped[int | None] = mapped_column(ForeignKey("calendar.id"))
     merged_into_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("ticket.id"))
     follows_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("ticket.id"))
     # Which rule placed it and on what evidence: portal.rules.routing.RouteDecision.

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Literal
 
 from portal.rules.decision import Evidence
-from portal.rules.hours import Calendar
 from portal.rules.lifecycle import OPEN_STATUSES, label
-from portal.rules.sla import CLOCK_LABELS, ClockView, moment_at_percent
+from portal.rules.policies import CLOCK_LABELS
+from portal.rules.sla import ClockView, moment_at_percent
 from portal.wording import N_, sentence
 
 TriggerKind = Literal["manual", "sla_warning", "sla_breach", "unacknowledged"]
@@ -232,13 +232,11 @@ def decide_unacknowledged(facts: EscalationFacts) -> Unacknowledged:
     )
 
 
-def escalation_path(
-    facts: EscalationFacts, clocks: Iterable[ClockView], calendar: Calendar
-) -> tuple[PathStep, ...]:
+def escalation_path(facts: EscalationFacts, clocks: Iterable[ClockView]) -> tuple[PathStep, ...]:
     """The levels of a ticket in order, each with when the ticket goes there by itself if nothing happens."""
     is_open = facts.status in OPEN_STATUSES
     next_tier = _tier_above(facts.tiers, facts.tier_level) if is_open else None
-    soonest = _soonest(next_tier, clocks, calendar) if next_tier else None
+    soonest = _soonest(next_tier, clocks) if next_tier else None
     turn = turn_of(facts) if is_open else None
     steps = []
     for tier in _ordered(facts.tiers):
@@ -321,13 +319,14 @@ def _reason(trigger: Trigger) -> str:
     }[trigger.kind]
 
 
-def _soonest(tier: Tier, clocks: Iterable[ClockView], calendar: Calendar) -> tuple[datetime, str] | None:
+def _soonest(tier: Tier, clocks: Iterable[ClockView]) -> tuple[datetime, str] | None:
     if tier.escalate_at_percent <= 0:
         return None
     moments = (
-        (moment_at_percent(clock, calendar, tier.escalate_at_percent), clock.kind)
+        (moment_at_percent(clock, tier.escalate_at_percent), clock.kind)
         for clock in clocks
-        if clock.is_running
+        # What was reached once is not reached again.
+        if clock.is_running and clock.warned_percent < tier.escalate_at_percent
     )
     return min(((at, kind) for at, kind in moments if at is not None), default=None)
 

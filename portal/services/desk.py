@@ -9,7 +9,7 @@ from sqlalchemy import select
 from portal.extensions import db
 from portal.models import Branch, ChannelAccount, RoutingRule, SlaPolicy
 from portal.rules import routing, tokens
-from portal.services import people, sla
+from portal.services import people, policies
 
 log = structlog.get_logger()
 
@@ -72,7 +72,7 @@ def read_desk() -> Desk:
         accounts=tuple(db.session.scalars(accounts)),
         branches={branch.id: branch for branch in db.session.scalars(select(Branch))},
         rules=tuple(_readable_rules()),
-        policies=tuple(sla.active_policies()),
+        policies=tuple(policies.active_policies()),
     )
 
 

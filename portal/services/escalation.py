@@ -272,9 +272,7 @@ def open_escalations(ticket_id: int) -> list[Escalation]:
 
 def path_of(ticket: Ticket) -> tuple[rules.PathStep, ...]:
     """The tiers of the ticket's branch, with when it goes to the next one by itself. Reads only."""
-    return rules.escalation_path(
-        facts_of(ticket), sla.compute(ticket, now()), sla.calendar_of(ticket.branch_id)
-    )
+    return rules.escalation_path(facts_of(ticket), sla.compute(ticket, now()))
 
 
 def open_among(tickets: Collection[Ticket]) -> dict[int, list[Escalation]]:

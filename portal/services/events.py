@@ -55,10 +55,11 @@ KINDS: Mapping[str, int] = {
     "escalation_acknowledged": 1,
     "escalation_unacknowledged": 1,
     "escalation_handed_back": 1,
-    "sla_started": 1,
-    "sla_warned": 1,
-    "sla_breached": 1,
-    "sla_met": 1,
+    "policy_applied": 1,
+    "sla_started": 2,
+    "sla_warned": 2,
+    "sla_breached": 2,
+    "sla_met": 2,
     "mail_quarantined": 1,
     "delivery_failed": 1,
     "delivery_bounced": 1,
@@ -141,11 +142,11 @@ def announce(ticket: Ticket) -> None:
 
 
 def of_ticket(ticket_id: int, kinds: Sequence[str] | None = None) -> list[Event]:
-    """The facts of one ticket in the order in which they happened."""
+    """The facts of one ticket in the order in which they happened, those of its former branches as well."""
     found = select(Event).where(Event.ticket_id == ticket_id).order_by(Event.occurred_at, Event.id)
     if kinds is not None:
         found = found.where(Event.kind.in_(kinds))
-    return list(db.session.scalars(found))
+    return list(db.session.scalars(found.execution_options(is_unscoped=True)))
 
 
 def facts_of_tickets(tickets: Sequence[Ticket], kinds: Sequence[str]) -> dict[int, list[Any]]:
@@ -174,7 +175,8 @@ def _written(tickets: Sequence[Ticket], kinds: Sequence[str]) -> Sequence[Any]:
         )
         .order_by(Event.occurred_at, Event.id)
     )
-    return db.session.execute(told).all()
+    # What happened in a former branch is no less of the ticket: without it the clocks would begin anew.
+    return db.session.execute(told.execution_options(is_unscoped=True)).all()
 
 
 def _held() -> list[Event] | None:

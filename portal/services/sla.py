@@ -1,27 +1,30 @@
 """Clocks: what `portal.rules.sla` computes from a ticket's events, kept where queries can find it."""
 
 import json
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from portal.extensions import db
-from portal.models import Branch, Clock, SlaPolicy, Ticket
+from portal.models import Branch, Clock, EscalationTier, Ticket
 from portal.models import Calendar as CalendarRow
 from portal.models.columns import now
 from portal.rules import hours
 from portal.rules import sla as rules
-from portal.services import events, rows
+from portal.rules.policies import CLOCK_LABELS, Terms
+from portal.rules.waits import TicketEvent
+from portal.services import events, policies, rows
 from portal.services.transaction import transaction
 
 KEPT_COLUMNS = (
     *("ticket_id", "kind", "cycle", "policy_id", "state", "target_seconds", "elapsed_seconds"),
-    *("started_at", "stopped_at", "due_at", "warn_at", "warned_at", "breached_at"),
+    *("started_at", "stopped_at", "due_at", "warnings", "warn_at", "breached_at"),
 )
+BREACH = 100
 CLOCK_EVENTS = (
     "ticket_opened",
     "message_received",
@@ -32,7 +35,16 @@ CLOCK_EVENTS = (
     "messages_moved_here",
     "ticket_merged",
     "ticket_unmerged",
+    "policy_applied",
+    "sla_started",
+    "sla_warned",
+    "sla_breached",
+    "sla_met",
 )
+
+
+# What the ledger says of tickets, by ticket id.
+Facts = Mapping[int, Sequence[TicketEvent]]
 
 
 @dataclass(frozen=True)
@@ -43,26 +55,6 @@ class Explained:
     label: str
     intervals: tuple[rules.Interval, ...]
     policy: str
-
-
-def policy_for(ticket: Ticket, branch: Branch, policies: Sequence[SlaPolicy] | None = None) -> int | None:
-    """The id of the policy that holds for the ticket: the first that matches, else the branch's own.
-
-    `policies` are the active ones in their order, for callers that place many tickets; read here otherwise.
-    """
-    for policy in active_policies() if policies is None else policies:
-        # One without any condition is there to be chosen by a branch or a rule.
-        has_condition = policy.branch_id is not None or policy.priority is not None
-        fits = policy.branch_id in (None, branch.id) and policy.priority in (None, ticket.priority)
-        if has_condition and fits:
-            return policy.id
-    return branch.policy_id
-
-
-def active_policies() -> list[SlaPolicy]:
-    """Every policy that may be chosen, in the order in which they are tried. Reads only."""
-    found = select(SlaPolicy).where(SlaPolicy.is_active).order_by(SlaPolicy.position, SlaPolicy.id)
-    return list(db.session.scalars(found))
 
 
 def refresh(ticket: Ticket) -> list[rules.ClockView]:
@@ -94,14 +86,18 @@ def advance(tickets: Sequence[Ticket]) -> Refreshed:
     In as many statements as for one. The rows are the caller's to `keep`, once the tickets are written.
     """
     at = now()
-    views = _compute_all(tickets, at)
+    facts = _facts_of(tickets)
+    views = _compute_all(tickets, facts, at)
     kept = _kept_clocks(tickets)
+    percents = escalation_percents({ticket.branch_id for ticket in tickets})
     changed: list[dict[str, Any]] = []
     for ticket in tickets:
         gone = kept[ticket.id]
-        changed += [
-            _row(ticket, gone.pop((view.kind, view.cycle), None), view, at) for view in views[ticket.id]
-        ]
+        recorded = _recorded_in(facts[ticket.id])
+        for view in views[ticket.id]:
+            gone.pop((view.kind, view.cycle), None)
+            _record_news(ticket, view, recorded, at)
+            changed.append(_row(ticket, view, percents[ticket.branch_id], at))
         changed += [_cancelled(row, at) for row in gone.values()]
         cache_due(ticket, views[ticket.id])
     return Refreshed(views, changed)
@@ -113,52 +109,77 @@ def keep(refreshed: Refreshed) -> None:
 
 
 def compute(ticket: Ticket, at: datetime) -> list[rules.ClockView]:
-    """The ticket's clocks as of `at`, from its events, policy and calendar. Writes nothing."""
-    return _compute_all([ticket], at)[ticket.id]
+    """The ticket's clocks as of `at`, from its events, policies and calendars. Writes nothing."""
+    return _compute_all([ticket], _facts_of([ticket]), at)[ticket.id]
 
 
-def _compute_all(tickets: Sequence[Ticket], at: datetime) -> dict[int, list[rules.ClockView]]:
+def terms_of_all(tickets: Sequence[Ticket], facts: Facts) -> dict[int, list[Terms]]:
+    """What each ticket was measured by since when, from the facts of its ledger. Reads only."""
+    told = {ticket.id: _measured_by(ticket, facts[ticket.id]) for ticket in tickets}
+    version_ids = {version_id for steps in told.values() for _, version_id, _ in steps if version_id}
+    known = policies.rules_of(version_ids)
+    calendars = calendars_of({ticket.branch_id for ticket in tickets})
+    return {
+        ticket.id: [
+            Terms(since, known.get(version_id or 0), calendars[ticket.branch_id])
+            for since, version_id, calendar_id in told[ticket.id]
+        ]
+        for ticket in tickets
+    }
+
+
+# A moment (None: from the beginning), the id of a policy's version, and that of a calendar.
+_Step = tuple[datetime | None, int | None, int | None]
+
+
+def _measured_by(ticket: Ticket, facts: Sequence[TicketEvent]) -> list[_Step]:
+    changes = [fact for fact in facts if fact.kind == "policy_applied"]
+    if not changes:
+        return [(None, policies.version_id_of(ticket), ticket.calendar_id)]
+    first = changes[0].data
+    return [
+        (None, first["from_policy_version_id"], first["from_calendar_id"]),
+        *((fact.at, fact.data["policy_version_id"], fact.data["calendar_id"]) for fact in changes),
+    ]
+
+
+def _facts_of(tickets: Sequence[Ticket]) -> Facts:
     if not events.is_holding():
         db.session.flush()
     facts = events.facts_of_tickets(tickets, CLOCK_EVENTS)
-    calendars = calendars_of({ticket.branch_id for ticket in tickets})
-    policies = _policy_rules({ticket.policy_id for ticket in tickets})
-    views = {}
-    for ticket in tickets:
-        told = [
-            rules.TicketEvent(fact.kind, fact.occurred_at, fact.data, fact.message_id)
-            for fact in facts[ticket.id]
-        ]
-        views[ticket.id] = _computed(told, policies[ticket.policy_id], calendars[ticket.branch_id], at)
-    return views
+    return {
+        ticket_id: [TicketEvent(fact.kind, fact.occurred_at, fact.data, fact.message_id) for fact in told]
+        for ticket_id, told in facts.items()
+    }
 
 
-def _policy_rules(policy_ids: Collection[int | None]) -> dict[int | None, rules.Policy | None]:
-    rows_by_id = {row_id: db.session.get(SlaPolicy, row_id) if row_id else None for row_id in policy_ids}
-    return {row_id: policy_rule(row) if row else None for row_id, row in rows_by_id.items()}
+def _compute_all(tickets: Sequence[Ticket], facts: Facts, at: datetime) -> dict[int, list[rules.ClockView]]:
+    terms = terms_of_all(tickets, facts)
+    return {ticket.id: computed(facts[ticket.id], terms[ticket.id], at) for ticket in tickets}
 
 
-def _computed(
-    told: list[rules.TicketEvent], policy: rules.Policy | None, calendar: hours.Calendar, at: datetime
-) -> list[rules.ClockView]:
-    if policy is None:
-        return []
+def computed(told: Sequence[TicketEvent], terms: Sequence[Terms], at: datetime) -> list[rules.ClockView]:
+    """The clocks by the rules, also where a calendar that was imported has no working hour in ten years."""
     try:
-        return rules.compute_clocks(told, policy, calendar, at)
+        return rules.compute_clocks(told, terms, at)
     except hours.NoWorkingTimeError:
-        # Refused at save; an imported calendar without a working hour in ten years must not stop the mail.
-        return rules.compute_clocks(told, policy, hours.always_open(), at)
+        # Refused at save; it must not stop the mail.
+        return rules.compute_clocks(told, [replace(each, calendar=hours.always_open()) for each in terms], at)
 
 
 def explain(ticket: Ticket) -> list[Explained]:
     """The ticket's clocks with every stretch of running and paused time. Reads only."""
     at = now()
-    calendar = calendar_of(ticket.branch_id)
-    policy = db.session.get(SlaPolicy, ticket.policy_id) if ticket.policy_id else None
     return [
-        Explained(view, rules.CLOCK_LABELS[view.kind], rules.explain_clock(view, calendar, at), str(policy))
+        Explained(view, CLOCK_LABELS[view.kind], rules.explain_clock(view, at), _policy_names(view))
         for view in compute(ticket, at)
     ]
+
+
+def _policy_names(view: rules.ClockView) -> str:
+    """The policies that measured the clock, in their order."""
+    names = [interval.terms.policy.name for interval in view.intervals if interval.terms.policy]
+    return ", ".join(dict.fromkeys(names))
 
 
 def recompute(ticket: Ticket) -> bool:
@@ -178,19 +199,6 @@ def cache_due(ticket: Ticket, views: list[rules.ClockView]) -> None:
     ticket.next_due_kind = due.kind if due else None
     ticket.is_breached = any(view.is_breached for view in owed)
     ticket.is_paused = bool(owed) and not any(view.is_running for view in owed)
-
-
-def policy_rule(policy: SlaPolicy) -> rules.Policy:
-    """The row as the rules know it."""
-    return rules.policy_from_minutes(
-        policy.first_response_minutes,
-        policy.next_response_minutes,
-        policy.resolution_minutes,
-        is_business_time=policy.is_business_time,
-        paused_statuses=policy.paused_statuses or ("pending",),
-        warning_percent=policy.warning_percent,
-        id=policy.id,
-    )
 
 
 def calendar_of(branch_id: int) -> hours.Calendar:
@@ -228,22 +236,44 @@ def _kept_clocks(tickets: Sequence[Ticket]) -> dict[int, dict[tuple[str, int], d
     return kept
 
 
-def _row(
-    ticket: Ticket, before: dict[str, Any] | None, view: rules.ClockView, at: datetime
-) -> dict[str, Any]:
-    """The clock's row as it is to be; what happened to the clock is recorded."""
-    if before is None:
+def escalation_percents(branch_ids: Collection[int]) -> dict[int, frozenset[int]]:
+    """The percentages of a target at which tickets of these branches go to a tier by themselves. Reads only."""
+    found = select(EscalationTier.branch_id, EscalationTier.escalate_at_percent).where(
+        or_(EscalationTier.branch_id.in_(branch_ids), EscalationTier.branch_id.is_(None))
+    )
+    told: dict[int | None, set[int]] = {}
+    for branch_id, percent in db.session.execute(found):
+        told.setdefault(branch_id, set()).add(percent)
+    return {each: frozenset(told.get(each) or told.get(None) or ()) for each in branch_ids}
+
+
+# What the ledger has of a clock already: the kind of event, the clock with its cycle, and when it stopped.
+_Recorded = frozenset[tuple[str, str, int, str | None]]
+
+
+def _recorded_in(facts: Sequence[TicketEvent]) -> _Recorded:
+    return frozenset(
+        (fact.kind, fact.data["clock"], fact.data["cycle"], fact.data.get("stopped_at"))
+        for fact in facts
+        if fact.kind in ("sla_started", "sla_met")
+    )
+
+
+def _record_news(ticket: Ticket, view: rules.ClockView, recorded: _Recorded, at: datetime) -> None:
+    """What happened to the clock and is not in the ledger yet."""
+    if ("sla_started", view.kind, view.cycle, None) not in recorded:
         _record(ticket, "sla_started", view, at)
-    was_stopped = before is not None and before["stopped_at"] is not None
-    if before is not None and before["started_at"] < view.started_at and not view.is_breached:
-        # It was of an earlier wait, whose message was moved to another ticket.
-        before = None
-    breached_at = before["breached_at"] if before else None
-    if view.state == "breached" and breached_at is None:
-        breached_at = at
-        _record(ticket, "sla_breached", view, at)
-    if view.stopped_at is not None and not was_stopped and view.state != "cancelled":
-        _record(ticket, "sla_met", view, at)
+    if view.is_breached and view.warned_percent < BREACH:
+        _record(ticket, "sla_breached", view, at, percent=BREACH)
+    if view.stopped_at is None or view.state == "cancelled":
+        return
+    if ("sla_met", view.kind, view.cycle, view.stopped_at.isoformat()) not in recorded:
+        _record(ticket, "sla_met", view, at, stopped_at=view.stopped_at.isoformat())
+
+
+def _row(ticket: Ticket, view: rules.ClockView, percents: Collection[int], at: datetime) -> dict[str, Any]:
+    """The clock's row as it is to be."""
+    warnings = _warnings_to_come(view, percents)
     return {
         "ticket_id": ticket.id,
         "kind": view.kind,
@@ -255,10 +285,24 @@ def _row(
         "started_at": view.started_at,
         "stopped_at": view.stopped_at,
         "due_at": view.due_at,
-        "warn_at": view.warn_at,
-        "warned_at": before["warned_at"] if before else None,
-        "breached_at": breached_at,
+        "warnings": warnings,
+        "warn_at": warnings[0][1] if warnings else None,
+        "breached_at": view.breached_at or (at if view.is_breached else None),
     }
+
+
+def _warnings_to_come(view: rules.ClockView, percents: Collection[int]) -> list[tuple[int, str]]:
+    """The percentages that people are told of, and at which a tier takes the ticket, each with its moment."""
+    policy = view.terms.policy
+    if not view.is_running or view.is_breached or policy is None:
+        return []
+    wanted = sorted({*policy.warning_percents, *percents})
+    moments = (
+        (percent, rules.moment_at_percent(view, percent))
+        for percent in wanted
+        if view.warned_percent < percent < BREACH
+    )
+    return [(percent, moment.isoformat()) for percent, moment in moments if moment is not None]
 
 
 def _cancelled(row: dict[str, Any], at: datetime) -> dict[str, Any]:
@@ -268,23 +312,23 @@ def _cancelled(row: dict[str, Any], at: datetime) -> dict[str, Any]:
         "state": "cancelled",
         "stopped_at": row["stopped_at"] or at,
         "due_at": None,
+        "warnings": [],
         "warn_at": None,
     }
 
 
-def _record(ticket: Ticket, kind: str, view: rules.ClockView, at: datetime) -> None:
-    events.record(kind, ticket=ticket, occurred_at=at, data=_clock_data(view))
-
-
-def _clock_data(view: rules.ClockView) -> dict[str, Any]:
-    return {
+def _record(ticket: Ticket, kind: str, view: rules.ClockView, at: datetime, **more: Any) -> None:
+    data = {
         "clock": view.kind,
         "cycle": view.cycle,
+        "started_at": view.started_at.isoformat(),
         "due_at": view.due_at.isoformat() if view.due_at else None,
         "target_seconds": view.target_seconds,
         "elapsed_seconds": view.elapsed_seconds,
-        "is_late": view.state == "breached",
+        "is_late": view.is_breached,
+        **more,
     }
+    events.record(kind, ticket=ticket, occurred_at=at, data=data)
 
 
 def _snapshot(ticket: Ticket) -> list[tuple[Any, ...]]:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, select
 
 from portal.extensions import db
-from portal.models import Clock, Escalation, SlaPolicy, Ticket
+from portal.models import Clock, Escalation, Ticket
 from portal.models.columns import now
 from portal.rules import escalation as escalation_rules
 from portal.services import escalation, events, notifications, rows
@@ -47,12 +47,11 @@ def sweep() -> int:
     that another worker has in hand is passed over and found again by the next sweep.
     """
     fired = 0
-    for condition, fire in (
-        ((Clock.breached_at.is_(None), Clock.due_at), _fire_breach),
-        ((Clock.warned_at.is_(None), Clock.warn_at), _fire_warning),
+    for is_owed, moment, fire in (
+        (Clock.breached_at.is_(None), Clock.due_at, _fire_breach),
+        (Clock.warn_at.is_not(None), Clock.warn_at, _fire_warnings),
     ):
-        not_fired, moment = condition
-        while batch := _fire_batch(not_fired & (Clock.state == "running"), moment, fire):
+        while batch := _fire_batch(is_owed & (Clock.state == "running"), moment, fire):
             fired += batch
     return fired
 
@@ -92,25 +91,37 @@ def _fire_batch(is_owed: ColumnElement[bool], moment: Any, fire: Fire) -> int:
     return len(clocks)
 
 
-def _fire_warning(work: _Round, ticket: Ticket, clock: Clock) -> None:
-    clock.warned_at = work.at
-    percent = _percent_at_warning(clock)
-    _record(ticket, clock, "sla_warned", clock.warn_at, work.at)
-    _tell_assignee(ticket, clock, "sla_warned", NEARLY_DUE[clock.kind])
+def _fire_warnings(work: _Round, ticket: Ticket, clock: Clock) -> None:
+    """Every one that has come due is recorded; people are told of the highest."""
+    percent = _record_warnings(work, ticket, clock)
+    _tell_assignee(ticket, clock, "sla_warned", NEARLY_DUE[clock.kind], percent)
     _escalate(work, ticket, clock, "sla_warning", percent)
 
 
+def _record_warnings(work: _Round, ticket: Ticket, clock: Clock) -> int:
+    """The percentages reached by now, into the ledger, each with its true moment; return the highest, 0 for none."""
+    reached = 0
+    while clock.warnings and datetime.fromisoformat(clock.warnings[0][1]) <= work.at:
+        (reached, moment), *coming = clock.warnings
+        _record(ticket, clock, "sla_warned", datetime.fromisoformat(moment), work.at, percent=reached)
+        clock.warnings = coming
+    clock.warn_at = datetime.fromisoformat(clock.warnings[0][1]) if clock.warnings else None
+    return reached
+
+
 def _fire_breach(work: _Round, ticket: Ticket, clock: Clock) -> None:
-    clock.breached_at, clock.state = work.at, "breached"
-    # One that went by unseen is too late to warn of.
-    clock.warned_at = clock.warned_at or work.at
+    # Those that went by unseen are too late to tell anybody of, but they are facts.
+    _record_warnings(work, ticket, clock)
+    clock.breached_at, clock.state, clock.warnings, clock.warn_at = work.at, "breached", [], None
     ticket.is_breached = True
-    _record(ticket, clock, "sla_breached", clock.due_at, work.at)
-    _tell_assignee(ticket, clock, "sla_breached", LATE[clock.kind])
+    _record(ticket, clock, "sla_breached", clock.due_at, work.at, percent=100)
+    _tell_assignee(ticket, clock, "sla_breached", LATE[clock.kind], 100)
     _escalate(work, ticket, clock, "sla_breach", 100)
 
 
-def _record(ticket: Ticket, clock: Clock, kind: str, due_at: datetime | None, at: datetime) -> None:
+def _record(
+    ticket: Ticket, clock: Clock, kind: str, due_at: datetime | None, at: datetime, *, percent: int
+) -> None:
     events.record(
         kind,
         ticket=ticket,
@@ -118,6 +129,8 @@ def _record(ticket: Ticket, clock: Clock, kind: str, due_at: datetime | None, at
         data={
             "clock": clock.kind,
             "cycle": clock.cycle,
+            "started_at": clock.started_at.isoformat(),
+            "percent": percent,
             "due_at": due_at.isoformat() if due_at else None,
             "late_seconds": int((at - due_at) / timedelta(seconds=1)) if due_at else 0,
             "target_seconds": clock.target_seconds,
@@ -126,14 +139,14 @@ def _record(ticket: Ticket, clock: Clock, kind: str, due_at: datetime | None, at
     events.announce(ticket)
 
 
-def _tell_assignee(ticket: Ticket, clock: Clock, kind: str, message: str) -> None:
+def _tell_assignee(ticket: Ticket, clock: Clock, kind: str, message: str, percent: int) -> None:
     if ticket.assignee_id is not None:
         notifications.notify(
             ticket.assignee_id,
             kind,
             sentence(message, number=ticket.number, subject=ticket.subject),
             ticket=ticket,
-            fact_key=f"{kind}-{ticket.id}-{clock.kind}-{clock.cycle}",
+            fact_key=f"{kind}-{ticket.id}-{clock.kind}-{clock.cycle}-{percent}",
         )
 
 
@@ -147,8 +160,3 @@ def _escalate(
     )
     if decision.to_level is not None:
         still_open.append(escalation.perform(ticket, decision, trigger=trigger, actor=None, ladder=ladder))
-
-
-def _percent_at_warning(clock: Clock) -> int:
-    policy = db.session.get(SlaPolicy, clock.policy_id) if clock.policy_id else None
-    return policy.warning_percent if policy else 0

@@ -18,6 +18,7 @@ from portal.models.ticket import DUE_ORDER
 from portal.rules import fields as field_rules
 from portal.rules import lifecycle
 from portal.services import assignment, escalation, events, fields, following, sla, snoozing
+from portal.services import policies as measuring
 from portal.services.transaction import transaction
 
 CLOSE_AFTER_DAYS = 14
@@ -49,7 +50,7 @@ def open_ticket(
     """A new ticket with its opening event, inside the caller's transaction: whoever opens one has words to add.
 
     `opened_at` (default: now) is when the customer's words reached us: from then on the clocks run. With a
-    `ticket_id` that was reserved for it, the row is the caller's to write. `policies`: see sla.policy_for.
+    `ticket_id` that was reserved for it, the row is the caller's to write. `policies`: see policies.choice_for.
     """
     opened_at = opened_at or now()
     ticket = Ticket(
@@ -73,7 +74,7 @@ def open_ticket(
         fields={},
         revision=0,
     )
-    ticket.policy_id = policy_id or sla.policy_for(ticket, branch, policies)
+    measuring.place(ticket, branch, customer, policy_id, policies)
     if ticket_id is None:
         db.session.add(ticket)
         db.session.flush()
@@ -159,8 +160,8 @@ def set_priority(ticket: Ticket, priority: str, actor: User | None) -> None:
 def change_priority(ticket: Ticket, priority: str, actor: User | None) -> None:
     """Set the priority with its policy, event and clocks, inside the caller's transaction."""
     before, ticket.priority = ticket.priority, priority
-    ticket.policy_id = sla.policy_for(ticket, ticket.branch)
     events.record("priority_changed", ticket=ticket, actor=actor, data={"from": before, "to": priority})
+    measuring.place_anew(ticket, ticket.branch, actor, "priority_changed")
     sla.refresh(ticket)
     events.announce(ticket)
 
@@ -258,13 +259,13 @@ def change_branch(ticket: Ticket, branch: Branch, actor: User | None) -> None:
     events.announce(ticket)
     ticket.branch_id, ticket.branch = branch.id, branch
     ticket.tier_level, ticket.assignee_id, ticket.assignee = 1, None, None
-    ticket.policy_id = sla.policy_for(ticket, branch)
     events.record(
         "branch_changed",
         ticket=ticket,
         actor=actor,
         data={"from": before, "to": branch.id, "from_name": before_name, "to_name": branch.name},
     )
+    measuring.place_anew(ticket, branch, actor, "branch_changed")
     snoozing.end(ticket, actor, "moved")
     sla.refresh(ticket)
     events.announce(ticket)

@@ -7,7 +7,7 @@ from portal.errors import UserFault
 from portal.extensions import db
 from portal.models import Ticket, TriageCriterion
 from portal.models.ticket import SEVERITIES, TICKET_TYPES
-from portal.services import events, tickets
+from portal.services import events, policies, sla, tickets
 from portal.services.transaction import transaction
 
 
@@ -32,6 +32,9 @@ def judge(
             data = {"from": getattr(ticket, name), "to": value}
             setattr(ticket, name, value)
             events.record(f"{name}_changed", ticket=ticket, actor=actor, data=data)
+        if "type" in changed:
+            policies.place_anew(ticket, ticket.branch, actor, "type_changed")
+            sla.refresh(ticket)
         if changed:
             events.announce(ticket)
 

@@ -210,7 +210,7 @@ class TestConfiguration:
     def test_policy_without_target_is_refused(self, house, login):
         answer = login(house.admin).post("/api/v1/policies/", json={"name": "Empty"})
         assert answer.status_code == 422
-        assert "at least one target" in answer.json["message"]
+        assert "no target" in answer.json["message"]
 
     def test_address_belongs_to_one_account(self, house, make, login):
         make.account(house.north, address="help@portal.test", aliases=["sales@portal.test"])

@@ -6,7 +6,9 @@ import pytest
 
 from portal.rules.escalation import EscalationFacts, Tier, Trigger, decide_escalation, escalation_path
 from portal.rules.hours import always_open
-from portal.rules.sla import ClockView, TicketEvent, compute_clocks, policy_from_minutes
+from portal.rules.policies import always, policy_from_minutes
+from portal.rules.sla import ClockView, compute_clocks
+from portal.rules.waits import TicketEvent
 
 FIRST = Tier(1, "Front desk", members=("ada",))
 SECOND = Tier(2, "Specialists", escalate_at_percent=100, members=("bob", "eve"))
@@ -70,11 +72,11 @@ def test_the_reason_of_a_person_is_kept_without_the_space_around_it() -> None:
 
 def ticket_clocks(now: datetime, *events: TicketEvent) -> list[ClockView]:
     policy = policy_from_minutes(60, 60, 480)
-    return compute_clocks([TicketEvent("ticket_opened", NOW), *events], policy, always_open(), now)
+    return compute_clocks([TicketEvent("ticket_opened", NOW), *events], always(policy, always_open()), now)
 
 
 def test_the_path_says_when_a_ticket_goes_up_by_itself() -> None:
-    path = escalation_path(FACTS, ticket_clocks(NOW), always_open())
+    path = escalation_path(FACTS, ticket_clocks(NOW))
     assert [(step.level, step.state) for step in path] == [(1, "here"), (2, "next"), (3, "later")]
     step = path[1]
     assert (step.at, step.clock_kind, step.unless) == (
@@ -88,7 +90,7 @@ def test_the_path_says_when_a_ticket_goes_up_by_itself() -> None:
 
 def test_the_soonest_running_clock_decides_and_an_answer_moves_it() -> None:
     answered = TicketEvent("reply_sent", NOW + timedelta(minutes=5))
-    step = escalation_path(FACTS, ticket_clocks(NOW + timedelta(minutes=6), answered), always_open())[1]
+    step = escalation_path(FACTS, ticket_clocks(NOW + timedelta(minutes=6), answered))[1]
     assert (step.at, step.unless) == (NOW + timedelta(hours=8), "unless resolved")
 
 
@@ -98,12 +100,12 @@ def test_nothing_goes_up_by_itself_while_paused_nor_to_a_level_reached_by_hand_o
         TicketEvent("status_changed", NOW, {"to": "pending"}),
     ]
     clocks = ticket_clocks(NOW + timedelta(minutes=6), *pausing)
-    assert escalation_path(FACTS, clocks, always_open())[1].at is None
-    by_hand = escalation_path(facts(level=2), ticket_clocks(NOW), always_open())
+    assert escalation_path(FACTS, clocks)[1].at is None
+    by_hand = escalation_path(facts(level=2), ticket_clocks(NOW))
     assert [(step.state, step.at) for step in by_hand] == [("passed", None), ("here", None), ("next", None)]
 
 
 def test_a_finished_ticket_goes_nowhere() -> None:
-    path = escalation_path(facts(status="resolved"), ticket_clocks(NOW), always_open())
+    path = escalation_path(facts(status="resolved"), ticket_clocks(NOW))
     assert {step.state for step in path} == {"here", "later"}
     assert all(step.at is None for step in path)

@@ -10,18 +10,16 @@ from hypothesis import strategies as st
 
 from portal.rules.hours import Calendar, Holiday, Window, always_open, working_time
 from portal.rules.lifecycle import STATUSES
+from portal.rules.policies import Policy, Terms, always, policy_from_minutes, policy_problems
 from portal.rules.sla import (
     ClockView,
-    Policy,
-    TicketEvent,
     compute_clocks,
     explain_clock,
     moment_at_percent,
     newest_clocks,
     next_due,
-    policy_from_minutes,
-    policy_problems,
 )
+from portal.rules.waits import TicketEvent
 
 OFFICE = Calendar("Europe/London", tuple(Window(day, 9 * 60, 17 * 60) for day in range(5)))
 # One hour for the first answer, two for the next ones, eight to resolve, in business time.
@@ -48,7 +46,7 @@ def opened(minutes: float = 0) -> list[TicketEvent]:
 def clocks(
     events: list[TicketEvent], now: float, policy: Policy = POLICY, calendar: Calendar = OFFICE
 ) -> dict[tuple[str, int], ClockView]:
-    found = compute_clocks(events, policy, calendar, at(now))
+    found = compute_clocks(events, always(policy, calendar), at(now))
     return {(clock.kind, clock.cycle): clock for clock in found}
 
 
@@ -298,7 +296,7 @@ def test_a_clock_change_is_not_worked() -> None:
     """Over the night in which London's clocks go back, a day's work is still a day's work."""
     friday = datetime(2026, 10, 23, 16, 0, tzinfo=ZoneInfo("Europe/London"))
     events = [TicketEvent("ticket_opened", friday)]
-    (first, _) = compute_clocks(events, policy_from_minutes(120, None, 480), OFFICE, friday)
+    (first, _) = compute_clocks(events, always(policy_from_minutes(120, None, 480), OFFICE), friday)
     assert first.due_at == datetime(2026, 10, 26, 10, 0, tzinfo=ZoneInfo("Europe/London"))
 
 
@@ -319,30 +317,32 @@ def test_what_has_not_happened_yet_does_not_count() -> None:
 
 
 def test_the_soonest_running_clock_is_due_next() -> None:
-    found = compute_clocks([*opened(), status(5, "pending")], POLICY, OFFICE, at(10))
+    found = compute_clocks([*opened(), status(5, "pending")], always(POLICY, OFFICE), at(10))
     soonest = next_due(found)
     assert soonest is not None
     assert soonest.kind == "first_response"
     answered = [*opened(), event("reply_sent", 5), status(5, "pending")]
-    assert next_due(compute_clocks(answered, POLICY, OFFICE, at(10))) is None
+    assert next_due(compute_clocks(answered, always(POLICY, OFFICE), at(10))) is None
 
 
 def test_any_percentage_has_its_moment() -> None:
     first = clocks(opened(), 10)[FIRST]
-    assert moment_at_percent(first, OFFICE, 50) == at(30)
-    assert moment_at_percent(first, OFFICE, 150) == at(90)
+    assert moment_at_percent(first, 50) == at(30)
+    assert moment_at_percent(first, 150) == at(90)
     assert (first.percent, clocks(opened(), 90)[FIRST].percent) == (16, 150)
 
 
 def test_no_warning_is_asked_for() -> None:
-    assert clocks(opened(), 10, policy_from_minutes(60, None, None, warning_percent=0))[FIRST].warn_at is None
+    assert (
+        clocks(opened(), 10, policy_from_minutes(60, None, None, warning_percents=()))[FIRST].warn_at is None
+    )
 
 
 def test_a_policy_that_cannot_be_is_refused_in_words() -> None:
     assert policy_problems(POLICY) == ()
     assert "no target" in policy_problems(policy_from_minutes(None, None, None))[0]
     assert "more than 0" in policy_problems(policy_from_minutes(0, None, None))[0]
-    assert "99 percent" in policy_problems(policy_from_minutes(1, None, None, warning_percent=100))[0]
+    assert "99 percent" in policy_problems(policy_from_minutes(1, None, None, warning_percents=[100]))[0]
     assert (
         "Resolved ends"
         in policy_problems(policy_from_minutes(1, None, None, paused_statuses=["resolved"]))[0]
@@ -370,7 +370,7 @@ POLICIES = st.builds(
     st.none() | st.integers(1, 9000),
     is_business_time=st.booleans(),
     paused_statuses=st.sampled_from([(), ("pending",), ("pending", "on_hold")]),
-    warning_percent=st.integers(0, 99),
+    warning_percents=st.sets(st.integers(1, 99), max_size=3),
 )
 
 
@@ -380,16 +380,16 @@ def test_every_figure_adds_up(
     events: list[TicketEvent], policy: Policy, now: datetime, calendar: Calendar
 ) -> None:
     events = [*opened(), *events]
-    found = compute_clocks(events, policy, calendar, now)
+    found = compute_clocks(events, always(policy, calendar), now)
     assert found == compute_clocks(
-        list(reversed(events[2:])) + events[:2], policy, calendar, now
+        list(reversed(events[2:])) + events[:2], always(policy, calendar), now
     ) or _has_ties(events)
-    assert newest_clocks(events, policy, calendar, now) == list(
+    assert newest_clocks(events, always(policy, calendar), now) == list(
         {clock.kind: clock for clock in found}.values()
     )
     for clock in found:
         assert sum(interval.elapsed_seconds for interval in clock.intervals) == clock.elapsed_seconds
-        explained = explain_clock(clock, calendar, now)
+        explained = explain_clock(clock, now)
         assert sum(interval.elapsed_seconds for interval in explained) == clock.elapsed_seconds
         ends = [interval.ended_at or now for interval in clock.intervals]
         starts = [interval.started_at for interval in clock.intervals]
@@ -423,8 +423,10 @@ def test_a_breach_once_seen_is_seen_ever_after(
     events: list[TicketEvent], policy: Policy, one: datetime, other: datetime
 ) -> None:
     earlier, later = sorted((one, other))
-    before = compute_clocks([*opened(), *events], policy, OFFICE, earlier)
-    after = {(c.kind, c.cycle): c for c in compute_clocks([*opened(), *events], policy, OFFICE, later)}
+    before = compute_clocks([*opened(), *events], always(policy, OFFICE), earlier)
+    after = {
+        (c.kind, c.cycle): c for c in compute_clocks([*opened(), *events], always(policy, OFFICE), later)
+    }
     for clock in before:
         if clock.state == "breached":
             assert after[clock.kind, clock.cycle].state == "breached"
@@ -537,3 +539,119 @@ def test_a_reply_that_was_called_back_elsewhere_does_not_count_when_it_returns()
     assert clocks([*events, back], 40)[FIRST].state == "met"
     back.data["messages"][0]["counts"] = False
     assert clocks([*events, back], 40)[FIRST].state == "running"
+
+
+def measured(
+    events: list[TicketEvent], now: float, *terms: tuple[float | None, Policy | None]
+) -> dict[tuple[str, int], ClockView]:
+    """The clocks under policies that hold one after the other, each from a minute on."""
+    told = [Terms(None if since is None else at(since), policy, OFFICE) for since, policy in terms]
+    return {(clock.kind, clock.cycle): clock for clock in compute_clocks(events, told, at(now))}
+
+
+SLOW, QUICK = (
+    policy_from_minutes(240, None, None, name="Slow"),
+    policy_from_minutes(60, None, None, name="Quick"),
+)
+
+
+def test_a_policy_edited_mid_ticket_measures_the_whole_wait_from_then_on() -> None:
+    first = measured(opened(), 30, (None, SLOW), (20, QUICK))[FIRST]
+    assert (first.elapsed_seconds, first.target_seconds, first.due_at) == (1800, 3600, at(60))
+    assert [(each.started_at, each.terms.policy) for each in first.intervals] == [
+        (at(0), SLOW),
+        (at(20), QUICK),
+    ]
+
+
+def test_a_clock_that_was_met_keeps_the_policy_of_its_time() -> None:
+    events = [*opened(), event("reply_sent", 100)]
+    first = measured(events, 300, (None, SLOW), (200, QUICK))[FIRST]
+    assert (first.state, first.target_seconds) == ("met", 240 * 60)
+
+
+def test_a_softer_policy_does_not_undo_what_was_missed() -> None:
+    first = measured(opened(), 100, (None, QUICK), (90, SLOW))[FIRST]
+    assert (first.state, first.due_at, first.target_seconds) == ("breached", at(60), 3600)
+    in_time = measured(opened(), 100, (None, QUICK), (50, SLOW))[FIRST]
+    assert (in_time.state, in_time.due_at) == ("running", at(240))
+
+
+def test_a_stricter_policy_is_missed_at_once_when_its_time_is_up() -> None:
+    first = measured(opened(), 100, (None, SLOW), (90, QUICK))[FIRST]
+    assert (first.state, first.due_at) == ("breached", at(60))
+    kept = measured(opened(), 200, (None, SLOW), (90, QUICK), (95, SLOW))[FIRST]
+    assert (kept.state, kept.target_seconds) == ("breached", 3600)
+
+
+def test_a_policy_without_the_target_ends_the_clock_and_one_with_it_begins_it() -> None:
+    assert measured(opened(), 30, (None, QUICK), (20, None)) == {}
+    assert measured(opened(), 30, (None, None), (20, QUICK))[FIRST].due_at == at(60)
+
+
+def test_each_stretch_is_counted_by_the_hours_of_its_time() -> None:
+    """Moved from an office that is closed to one that is open."""
+    closed = Calendar("Europe/London", (Window(5, 9 * 60, 17 * 60),))
+    terms = [Terms(None, QUICK, closed), Terms(at(30), QUICK, OFFICE)]
+    (first,) = compute_clocks(opened(), terms, at(50))
+    assert (first.elapsed_seconds, first.due_at) == (20 * 60, at(90))
+    assert sum(each.elapsed_seconds for each in explain_clock(first, at(50))) == first.elapsed_seconds
+
+
+def fired(kind: str, minutes: float, **more: Any) -> TicketEvent:
+    told = {"clock": "first_response", "cycle": 1, "started_at": at(0).isoformat(), "percent": 100, **more}
+    return TicketEvent(kind, at(minutes), told)
+
+
+def test_a_breach_in_the_ledger_stays_one_whatever_the_calendar_says_later() -> None:
+    breach = fired("sla_breached", 60, target_seconds=3600, due_at=at(60).isoformat())
+    closed = Calendar("Europe/London", OFFICE.windows, (Holiday(MONDAY.date()),))
+    first = clocks([*opened(), breach], 90, calendar=closed)[FIRST]
+    assert (first.state, first.due_at, first.elapsed_seconds, first.warned_percent) == (
+        "breached",
+        at(60),
+        0,
+        100,
+    )
+
+
+def test_an_answer_that_turns_out_to_be_older_than_the_breach_was_in_time() -> None:
+    breach = fired("sla_breached", 60, target_seconds=3600, due_at=at(60).isoformat())
+    came = moved("messages_moved_here", 90, (7, "out", 20))
+    assert clocks([*opened(), breach, came], 100)[FIRST].state == "met"
+
+
+def test_what_people_were_told_of_is_known_from_the_ledger() -> None:
+    assert clocks([*opened(), fired("sla_warned", 30, percent=50)], 40)[FIRST].warned_percent == 50
+    of_one_that_went = fired("sla_warned", 30, percent=50, started_at=at(-5).isoformat())
+    assert clocks([*opened(), of_one_that_went], 40)[FIRST].warned_percent == 0
+
+
+TERMS = st.lists(
+    st.tuples(MOMENTS, st.none() | POLICIES, st.sampled_from([OFFICE, always_open()])), max_size=3
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(EVENTS, st.none() | POLICIES, TERMS, MOMENTS, MOMENTS)
+def test_figures_add_up_and_breaches_stay_whatever_held_when(
+    events: list[TicketEvent],
+    first: Policy | None,
+    later: list[tuple[datetime, Policy | None, Calendar]],
+    one: datetime,
+    other: datetime,
+) -> None:
+    terms = [Terms(None, first, OFFICE), *(Terms(*each) for each in sorted(later, key=lambda each: each[0]))]
+    earlier, now = sorted((one, other))
+    after = {(c.kind, c.cycle): c for c in compute_clocks([*opened(), *events], terms, now)}
+    for clock in after.values():
+        assert sum(interval.elapsed_seconds for interval in clock.intervals) == clock.elapsed_seconds
+        assert sum(each.elapsed_seconds for each in explain_clock(clock, now)) == clock.elapsed_seconds
+    for clock in compute_clocks([*opened(), *events], terms, earlier):
+        same = after.get((clock.kind, clock.cycle))
+        if clock.is_breached and same is not None:
+            assert (same.state, same.due_at, same.target_seconds) == (
+                "breached",
+                clock.due_at,
+                clock.target_seconds,
+            )

@@ -32,6 +32,7 @@ def ticket_opened_before(make: Factory, minutes: int) -> Ticket:
             started_at=opened_at,
             due_at=opened_at + timedelta(minutes=60),
             warn_at=opened_at + timedelta(minutes=45),
+            warnings=[[75, (opened_at + timedelta(minutes=45)).isoformat()]],
         )
     )
     db.session.commit()
@@ -62,7 +63,7 @@ def test_a_breach_fires_once_with_its_true_time_and_escalates(make: Factory) -> 
     ticket = ticket_opened_before(make, 70)
     sweep.sweep()
     sweep.sweep()
-    assert sorted(fired(ticket)) == ["sla_breached", "ticket_escalated"]
+    assert sorted(fired(ticket)) == ["sla_breached", "sla_warned", "ticket_escalated"]
     breach = events.of_ticket(ticket.id, ["sla_breached"])[0]
     assert 590 <= breach.data["late_seconds"] <= 700
     db.session.refresh(ticket)

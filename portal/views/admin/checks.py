@@ -1,6 +1,7 @@
 """What values of the configuration must satisfy, for forms and REST alike. Each raises UserFault with a sentence."""
 
 import re
+from collections.abc import Callable, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -86,6 +87,25 @@ def statuses(value: Any) -> None:
                 item=item,
                 listed=", ".join(STATUSES),
             )
+
+
+def words(listed: Sequence[str]) -> Callable[[Any], None]:
+    """A check for a list of some of these."""
+
+    def check(value: Any) -> None:
+        for item in _texts(value):
+            if item not in listed:
+                raise UserFault(
+                    "“%(item)s” is none of these: %(listed)s.", item=item, listed=", ".join(listed)
+                )
+
+    return check
+
+
+def percents(value: Any) -> None:
+    """A list of whole percentages."""
+    if not isinstance(value, list) or not all(type(item) is int for item in value):
+        raise UserFault("Write a list of whole numbers, like [50, 80].")
 
 
 def tags(value: Any) -> None:

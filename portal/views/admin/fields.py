@@ -8,6 +8,7 @@ from flask_appbuilder.fieldwidgets import (
     BS3PasswordFieldWidget,
     BS3TextAreaFieldWidget,
     BS3TextFieldWidget,
+    Select2ManyWidget,
     Select2Widget,
 )
 from flask_appbuilder.forms import GeneralModelConverter
@@ -21,6 +22,7 @@ from wtforms import (
     IntegerField,
     PasswordField,
     SelectField,
+    SelectMultipleField,
     StringField,
     TextAreaField,
 )
@@ -76,6 +78,30 @@ class WordField(SelectField):
     def pre_validate(self, form: Form) -> None:  # noqa: ARG002
         if (self.data or NOTHING) not in {value for value, *_ in self.choices}:
             raise ValidationError("Choose one of the list.")
+
+
+class WordsField(SelectMultipleField):
+    """Any number of words of a list, in its order."""
+
+    def __init__(self, label: str = "", words: Sequence[str] = (), **kwargs: Any):
+        super().__init__(label, choices=word_choices(words), widget=Select2ManyWidget(), **kwargs)
+
+
+class PercentsField(StringField):
+    """Whole percentages with commas between them."""
+
+    widget = BS3TextFieldWidget()
+
+    def _value(self) -> str:
+        return ", ".join(str(item) for item in self.data or [])
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        if not valuelist:
+            return
+        parts = [part.strip().removesuffix("%").strip() for part in valuelist[0].split(",")]
+        if not all(part.isdecimal() for part in parts if part):
+            raise ValueError("Write percentages like 50, 80.")
+        self.data = sorted({int(part) for part in parts if part})
 
 
 class JsonField(TextAreaField):

@@ -1,34 +1,50 @@
 """Targets for answering and resolving."""
 
+from typing import Any
+
 from portal.errors import UserFault
 from portal.models import SlaPolicy
+from portal.models.customer import CHANNEL_KINDS
+from portal.models.ticket import TICKET_TYPES
+from portal.rules.lifecycle import OPEN_STATUSES
+from portal.rules.policies import policy_problems
+from portal.services import audit, policies
 from portal.views.admin import checks
 from portal.views.admin.base import AdminApi, AdminView
-from portal.views.admin.fields import LinesField, checked
+from portal.views.admin.fields import LinesField, PercentsField, WordsField, checked
 from portal.views.admin.rows import Rows
 
-CHECKS = {"paused_statuses": checks.statuses, "warning_percent": checks.percent}
+PAUSES = {
+    "first_response_paused_in": "Pause first response while",
+    "next_response_paused_in": "Pause next response while",
+    "resolution_paused_in": "Pause resolution while",
+}
+CHECKS = {
+    "types": checks.words(TICKET_TYPES),
+    "channel_kinds": checks.words(CHANNEL_KINDS),
+    "customer_levels": checks.tags,
+    "warning_percents": checks.percents,
+    **dict.fromkeys(PAUSES, checks.words(OPEN_STATUSES)),
+}
+CONDITIONS = ["branch", "priority", "types", "channel_kinds", "customer_levels"]
 COLUMNS = [
     "name",
     "position",
-    "branch",
-    "priority",
+    *CONDITIONS,
     "first_response_minutes",
     "next_response_minutes",
     "resolution_minutes",
     "is_business_time",
-    "paused_statuses",
-    "warning_percent",
+    *PAUSES,
+    "warning_percents",
     "is_active",
 ]
-PAUSED_HELP = "Statuses in which the clocks stand still, one in each line, like pending."
 
 
 def check_targets(policy: SlaPolicy) -> None:
-    """A policy without a target would match tickets and measure nothing."""
-    targets = (policy.first_response_minutes, policy.next_response_minutes, policy.resolution_minutes)
-    if not any(targets):
-        raise UserFault("Set at least one target: first response, next response or resolution.")
+    """Raise UserFault for a policy that would measure nothing, or never."""
+    if problems := policy_problems(policies.rule_from(policy)):
+        raise UserFault(" ".join(problems))
 
 
 class PolicyView(AdminView):
@@ -50,9 +66,10 @@ class PolicyView(AdminView):
         "first_response_minutes",
         "next_response_minutes",
         "resolution_minutes",
+        "version.number",
         "is_active",
     ]
-    show_columns = [*COLUMNS, "created_at"]
+    show_columns = [*COLUMNS, "version.number", "version.created_at", "created_at"]
     add_columns = edit_columns = COLUMNS
     search_columns = ["name", "branch", "priority", "is_active"]
     base_order = ("position", "asc")
@@ -61,8 +78,13 @@ class PolicyView(AdminView):
         "next_response_minutes": "Next response (minutes)",
         "resolution_minutes": "Resolution (minutes)",
         "is_business_time": "Count working hours only",
-        "paused_statuses": "Paused while",
-        "warning_percent": "Warn at (%)",
+        "types": "Ticket types",
+        "channel_kinds": "Channels",
+        "customer_levels": "Levels of customers",
+        "warning_percents": "Warn at (%)",
+        "version.number": "Version",
+        "version.created_at": "Version since",
+        **PAUSES,
     }
     description_columns = {
         "position": "Lower ones are looked at first.",
@@ -72,16 +94,35 @@ class PolicyView(AdminView):
         "next_response_minutes": "Until each further message is answered. Leave empty for no target.",
         "resolution_minutes": "Until the ticket is resolved. Leave empty for no target.",
         "is_business_time": "By the calendar of the ticket's branch; otherwise around the clock.",
-        "warning_percent": "Of the target: the clock turns amber and people are told.",
     }
     add_form_extra_fields = edit_form_extra_fields = {
-        "paused_statuses": LinesField(
-            "Paused while", description=PAUSED_HELP, validators=[checked(checks.statuses)]
-        )
+        "types": WordsField("Ticket types", words=TICKET_TYPES, description="None: every type."),
+        "channel_kinds": WordsField("Channels", words=CHANNEL_KINDS, description="None: every channel."),
+        "customer_levels": LinesField(
+            "Levels of customers",
+            rows=2,
+            description="As they stand with the customers, one in each line. None: every customer.",
+            validators=[checked(checks.tags)],
+        ),
+        "warning_percents": PercentsField(
+            "Warn at (%)",
+            description="Of a target, like 50, 80: the assignee is told, and the clock turns amber at the first.",
+            default=[75],
+        ),
+        **{
+            name: WordsField(
+                label, words=OPEN_STATUSES, default=["pending"] if name.startswith("resolution") else []
+            )
+            for name, label in PAUSES.items()
+        },
     }
 
     def check_row(self, row: SlaPolicy) -> None:
         check_targets(row)
+
+    def finish(self, row: SlaPolicy, form: Any) -> audit.Changes:  # noqa: ARG002
+        policies.newest_version(row)
+        return {}
 
 
 class PolicyApi(AdminApi):
@@ -96,6 +137,7 @@ class PolicyApi(AdminApi):
         *(name for name in COLUMNS if name != "branch"),
         "branch.id",
         "branch.name",
+        "version.number",
     ]
     add_columns = edit_columns = COLUMNS
     search_columns = ["name", "branch", "priority", "is_active"]

@@ -302,6 +302,19 @@ def _unacknowledged(fact: Fact, reader: Reader) -> str:
     return sentence + " " + gettext("(due %(moment)s, noticed later)", moment=due)
 
 
+def _measured(fact: Fact, reader: Reader) -> str:
+    told = {
+        "priority_changed": N_("Measured by “%(policy)s” since the priority changed"),
+        "type_changed": N_("Measured by “%(policy)s” since the type changed"),
+        "branch_changed": N_("Measured by “%(policy)s” and the hours of its new branch"),
+        "customer_changed": N_("Measured by “%(policy)s” since the customer changed"),
+        "applied_again": N_("Measured by the newest targets of “%(policy)s”, applied by %(who)s"),
+    }[str(fact.data["why"])]
+    if not fact.data["to"]:
+        return gettext("Measured by no policy any more")
+    return gettext(told, policy=fact.data["to"], who=_who(fact, reader))
+
+
 def _clock(what: str) -> Callable[[Fact, Reader], str]:
     def sentence(fact: Fact, _reader: Reader) -> str:
         return gettext(what, clock=words.clock(str(fact.data.get("clock"))))
@@ -388,6 +401,7 @@ _SENTENCES: dict[str, Callable[[Fact, Reader], str]] = {
     "escalation_acknowledged": _said(N_("Escalation acknowledged by %(who)s")),
     "escalation_unacknowledged": _unacknowledged,
     "escalation_handed_back": _said(N_("Handed back to the tier below by %(who)s")),
+    "policy_applied": _measured,
     "sla_warned": _clock(N_("%(clock)s runs low")),
     "sla_breached": _clock(N_("%(clock)s is late")),
     "acknowledgement_sent": lambda _fact, _reader: gettext("Acknowledged automatically"),

@@ -36,7 +36,7 @@ from portal.models import (
     Event,
     Identity,
     Message,
-    SlaPolicy,
+    PolicyVersion,
     Ticket,
     TicketLink,
     User,
@@ -44,6 +44,7 @@ from portal.models import (
 from portal.rules import escalation as escalation_rules
 from portal.rules import sla as sla_rules
 from portal.rules.fields import Field
+from portal.rules.waits import TicketEvent
 from portal.services import escalation, fields, sla
 from portal.services.linking import RELATIONS
 from portal.views.console import search
@@ -72,7 +73,7 @@ class Found:
     """A ticket, its policy, its open escalations, its followers' names, the desk's own fields, and linked tickets."""
 
     ticket: Ticket
-    policy: SlaPolicy | None
+    policy: PolicyVersion | None
     escalations: tuple[Escalation, ...]
     followers: tuple[str, ...] = ()
     fields: tuple[Field, ...] = ()
@@ -139,8 +140,8 @@ def ticket_of(user: User, number: int) -> Found:
     """The ticket with what its page names. Two statements. Raises NotFound out of reach."""
     found = (
         access.visible_tickets(user)
-        .add_columns(SlaPolicy, Escalation, _follower_names(), fields.definitions_as_json(), _links())
-        .outerjoin(SlaPolicy, SlaPolicy.id == Ticket.policy_id)
+        .add_columns(PolicyVersion, Escalation, _follower_names(), fields.definitions_as_json(), _links())
+        .outerjoin(PolicyVersion, PolicyVersion.id == Ticket.policy_version_id)
         # At most one is open for a level, and levels are few.
         .outerjoin(Escalation, and_(Escalation.ticket_id == Ticket.id, Escalation.ended_at.is_(None)))
         .where(Ticket.number == number)
@@ -224,7 +225,7 @@ def thread_of(ticket: Ticket, *, before: int | None = None, size: int = MESSAGES
 
 
 def facts_of(ticket: Ticket) -> list[Fact]:
-    """Everything that happened to the ticket, in its order. One statement."""
+    """Everything that happened to the ticket, in its order, in its former branches as well. One statement."""
     found = (
         select(
             Event.id,
@@ -240,6 +241,7 @@ def facts_of(ticket: Ticket) -> list[Fact]:
         .outerjoin(User, User.id == Event.actor_id)
         .where(Event.ticket_id == ticket.id)
         .order_by(Event.occurred_at, Event.id)
+        .execution_options(is_unscoped=True)
     )
     return [
         Fact(id_, kind, at, actor_id, f"{first or ''} {last or ''}".strip(), actor_kind, message_id, data)
@@ -249,14 +251,12 @@ def facts_of(ticket: Ticket) -> list[Fact]:
 
 def standing_of(found: Found, facts: list[Fact], at: datetime) -> Standing:
     """Clocks and path from the facts that the page has read already. Reads the calendar and the tiers."""
-    ticket, policy = found.ticket, found.policy
-    calendar = sla.calendar_of(ticket.branch_id)
-    clocks: list[sla_rules.ClockView] = []
-    if policy is not None:
-        happened = [sla_rules.TicketEvent(fact.kind, fact.at, fact.data, fact.message_id) for fact in facts]
-        clocks = sla_rules.newest_clocks(happened, sla.policy_rule(policy), calendar, at)
-    path = escalation_rules.escalation_path(escalation.facts_of(ticket, found.escalations), clocks, calendar)
-    return Standing(tuple(clocks), path, str(policy) if policy else "")
+    ticket = found.ticket
+    told = [TicketEvent(fact.kind, fact.at, fact.data, fact.message_id) for fact in facts]
+    terms = sla.terms_of_all([ticket], {ticket.id: told})[ticket.id]
+    clocks = sla_rules.newest_clocks(told, terms, at)
+    path = escalation_rules.escalation_path(escalation.facts_of(ticket, found.escalations), clocks)
+    return Standing(tuple(clocks), path, found.policy.name if found.policy else "")
 
 
 def other_tickets_of(user: User, ticket: Ticket) -> list[Ticket]:

@@ -10,7 +10,8 @@ from portal.language import gettext, ngettext, tell
 from portal.models import Escalation, Ticket, User
 from portal.rules import lifecycle
 from portal.rules.escalation import PathStep, Turn
-from portal.rules.sla import CLOCK_KINDS, ClockView
+from portal.rules.policies import CLOCK_KINDS
+from portal.rules.sla import ClockView
 from portal.services import linking, sla
 from portal.views.console import reading, words
 from portal.views.console.own_fields import FieldLine, lines_of

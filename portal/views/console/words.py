@@ -14,7 +14,7 @@ from portal.language import SOURCE, formats, gettext, lazy_gettext, spoken
 from portal.models import Agent, User
 from portal.models.columns import now
 from portal.rules import lifecycle
-from portal.rules.sla import CLOCK_LABELS
+from portal.rules.policies import CLOCK_LABELS
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from portal.rules.escalation import (
     escalation_path,
     first_on_call,
 )
-from portal.rules.hours import always_open
 
 NOW = datetime(2026, 11, 23, 14, 20, tzinfo=UTC)
 ANA, TOM, EVE = OnCall(1, "Ana"), OnCall(2, "Tom"), OnCall(3, "Eve")
@@ -95,7 +94,7 @@ def test_whatever_the_tier_says_it_comes_to_an_end_and_nobody_has_two_turns(
 
 
 def test_the_path_says_who_was_told_and_what_follows() -> None:
-    here = escalation_path(facts("next_on_call"), [], always_open())[1]
+    here = escalation_path(facts("next_on_call"), [])[1]
     assert here.turn is not None
     assert (here.turn.told, here.turn.since) == ("Ana", NOW)
     assert (here.turn.action, here.turn.then) == ("next_on_call", "Tom")
@@ -103,13 +102,13 @@ def test_the_path_says_who_was_told_and_what_follows() -> None:
 
 
 def test_the_path_says_when_it_goes_on_because_nobody_acknowledges() -> None:
-    here, following = escalation_path(facts("next_tier"), [], always_open())[1:]
+    here, following = escalation_path(facts("next_tier"), [])[1:]
     assert here.turn is not None
     assert (here.turn.action, here.turn.then) == ("next_tier", "Engineers")
     assert (following.at, following.unless) == (NOW + timedelta(minutes=20), "unless acknowledged")
 
 
 def test_once_every_step_is_taken_nothing_is_announced() -> None:
-    here = escalation_path(facts("branch_lead", acknowledge_by=None), [], always_open())[1]
+    here = escalation_path(facts("branch_lead", acknowledge_by=None), [])[1]
     assert here.turn is not None
     assert (here.turn.action, here.turn.then_at) == (None, None)

@@ -1,7 +1,7 @@
 """versions: a policy keeps its former targets, and a ticket says by which of them it is measured.
 
 Revision ID: 2026_12_09_versions
-Revises: 2026_12_11_unacknowledged
+Revises: 2026_12_12_wording
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "2026_12_09_versions"
-down_revision = "2026_12_11_unacknowledged"
+down_revision = "2026_12_12_wording"
 branch_labels = None
 depends_on = None
 

@@ -106,7 +106,10 @@ def policy_problems(policy: Policy) -> tuple[str, ...]:
         problems.append(N_("A warning comes between 1 and 99 percent of the target."))
     if len(policy.warning_percents) > MOST_WARNINGS:
         problems.append(
-            sentence("More than %(most)s warnings a clock are noise: choose the ones that matter.", most=MOST_WARNINGS)
+            sentence(
+                "More than %(most)s warnings a clock are noise: choose the ones that matter.",
+                most=MOST_WARNINGS,
+            )
         )
     pausing = frozenset().union(*policy.paused_statuses.values())
     problems += [
@@ -172,7 +175,9 @@ def choose_policy(candidates: Iterable[Conditions], facts: PolicyFacts) -> Polic
     """The first that holds, else the branch's own. `candidates` in the order in which they are tried."""
     for each in candidates:
         if each.is_automatic and each.hold_for(facts):
-            return PolicyChoice(each.policy_id, "conditions", sentence("“%(name)s” is the first that fits.", name=each.name))
+            return PolicyChoice(
+                each.policy_id, "conditions", sentence("“%(name)s” is the first that fits.", name=each.name)
+            )
     if facts.branch_policy_id is not None:
         return PolicyChoice(facts.branch_policy_id, "branch_policy", N_("It is the branch's own."))
     return PolicyChoice(None, "no_policy", N_("No policy fits, and the branch has none of its own."))

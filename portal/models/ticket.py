@@ -41,6 +41,8 @@ URGENCY_ORDER = text(f"array_position('{{{','.join(reversed(PRIORITIES))}}}'::te
 # Likewise those that are not snoozed, in lists that are sorted by what is back soonest.
 BACK_ORDER = text("coalesce(snoozed_until, 'infinity'::timestamptz)")
 HAS_FIELDS = text("fields <> '{}'::jsonb")
+# The words and numbers in the desk's own fields, whichever they are.
+FIELD_WORDS = """jsonb_to_tsvector('simple'::regconfig, fields, '["string", "numeric"]'::jsonb)"""
 # Lists of work leave out what is snoozed: with the moment in their indexes they need not look at the rows.
 _WITH_SNOOZE = ["snoozed_until"]
 
@@ -163,6 +165,15 @@ class Ticket(Model):
             "fields",
             postgresql_using="gin",
             postgresql_ops={"fields": "jsonb_path_ops"},
+            postgresql_where=HAS_FIELDS,
+        ),
+        Index(
+            "ix_ticket_field_word_slices",
+            text(FIELD_WORDS),
+            text(f"(id >> {SMALL_SLICE})"),
+            text(f"(id >> {LARGE_SLICE})"),
+            postgresql_using="gin",
+            postgresql_with={"gin_pending_list_limit": 128},
             postgresql_where=HAS_FIELDS,
         ),
         Index("ix_ticket_branch_status_activity", "branch_id", "status", "last_activity_at", "id"),

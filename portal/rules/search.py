@@ -25,6 +25,8 @@ OPERATORS = (
     "status",
     "has",
 )
+# Signs within a word that PostgreSQL does not split, or not as we do: numbers of orders, versions, addresses, paths.
+_PIECE = re.compile(r"\w[@./:]\w|\d[^\w\s]\w|\w[^\w\s]\d")
 _TERM = re.compile(
     r"(?P<not>-)?(?:(?P<operator>[a-z]{2,10}):)?(?:\"(?P<phrase>[^\"]*)\"?|(?P<word>[^\s\"]+))", re.IGNORECASE
 )
@@ -83,13 +85,20 @@ def words_of(terms: Sequence[Term]) -> list[str]:
 def ts_query(terms: Sequence[Term], forms: Mapping[str, Forms]) -> str:
     """A PostgreSQL tsquery (configuration `simple`) for messages that hold all these words; "" when there is none.
 
-    A word matches everything that begins with its stem, or the forms that are named; one of digits matches itself. Of a
-    phrase it asks for the words alone: that they stand together is for `phrase_patterns` to say.
+    A word matches everything that begins with its stem, or the forms that are named; one of digits matches itself, also
+    behind a hyphen. Of a phrase it asks for the words alone: that they stand together is for `phrase_patterns` to say.
+    What PostgreSQL takes for one piece (AB-17, 2.4.1, ada@post.test) is asked for as such, too.
     """
     parts: dict[str, None] = {}
     for term in terms:
-        for word in _words(term):
-            parts.setdefault(_quoted(word) if term.is_phrase or word.isdigit() else _any_of(word, forms))
+        words = [
+            _number(word) if word.isdigit() else _quoted(word) if term.is_phrase else _any_of(word, forms)
+            for word in _words(term)
+        ]
+        if words and _PIECE.search(term.text):
+            parts.setdefault(f"({' & '.join(words)} | {_quoted(term.text)})")
+        else:
+            parts.update(dict.fromkeys(words))
     return " & ".join(parts)
 
 
@@ -121,6 +130,11 @@ def piece_of(text: str, pattern: str) -> list[tuple[str, bool]]:
 
 def _words(term: Term) -> list[str]:
     return [word.lower() for word in re.findall(r"\w+", term.text)]
+
+
+def _number(word: str) -> str:
+    """Behind a hyphen PostgreSQL reads a negative number: of AB-17 it keeps `ab` and `-17`."""
+    return f"({_quoted(word)} | {_quoted('-' + word)})"
 
 
 def _any_of(word: str, forms: Mapping[str, Forms]) -> str:

@@ -7,6 +7,7 @@ from sqlalchemy import insert, text
 
 from portal.extensions import db
 from portal.models import Attachment, Message, Tag
+from portal.models.ticket import FIELD_WORDS, HAS_FIELDS
 from portal.views.console import finding
 from tests.factory import Factory
 
@@ -32,6 +33,7 @@ def desk(make: Factory, login):
         return sorted(names[number] for number in set(re.findall(r'id="row-(\d+)"', page)))
 
     search.client, search.lamp, search.kettle, search.agent = client, lamp, kettle, agent
+    search.hidden = hidden
     return search
 
 
@@ -166,6 +168,46 @@ def _fill(ticket_id: int, amount: int) -> None:
     db.session.execute(insert(Message), [said] * amount)
     db.session.execute(text("ANALYZE message"))
     db.session.commit()
+
+
+@pytest.mark.parametrize(
+    ("said", "queries"),
+    [
+        ("Order AB-12345, please", ("AB-12345", "ab-12345", "12345", '"order AB-12345"', '"AB-12345"')),
+        ("Invoice RE2024/11.", ("RE2024/11", "invoice RE2024/11")),
+        ("since version v2.4.1 of it", ("v2.4.1", '"version v2.4.1"')),
+        ("write to bo.li@else.test", ("bo.li@else.test",)),
+        ("on 2026-11-23 at 10:30", ("2026-11-23", "10:30")),
+        ("part 7-8 of https://shop.test/a/b?c=1", ("7-8", "shop.test/a/b?c=1")),
+    ],
+)
+def test_numbers_of_orders_versions_and_addresses_are_found_as_they_are_written(
+    desk, make: Factory, said: str, queries: tuple[str, ...]
+) -> None:
+    make.message(desk.lamp, text=said, html="")
+    for query in queries:
+        assert desk(query) == ["lamp"], query
+
+
+def test_what_stands_in_the_desks_own_fields_is_found_within_reach(desk, make: Factory) -> None:
+    for key, kind in (("order", "text"), ("amount", "number"), ("bought", "date")):
+        make.field(key, kind=kind)
+    desk.kettle.fields = {"order": "ZX-4711 Copper handles", "amount": 98765, "bought": "2026-03-04"}
+    desk.hidden.fields = {"order": "ZX-4711 as well"}
+    db.session.commit()
+    for query in ("ZX-4711", "4711", "copper", "handle copper", '"copper handles"', "98765", "2026-03-04"):
+        assert desk(query) == ["kettle"], query
+    for query in ("copper nothing", '"handles copper"', "copper is:open"):
+        assert desk(query) == [], query
+
+
+def test_fields_are_found_by_their_index(desk) -> None:
+    db.session.execute(text("SET LOCAL enable_seqscan = off"))
+    # By the slice first, as a search asks; tickets without values are not in it, so those that come in cost nothing.
+    sought = "to_tsquery('simple', 'copper') AND (id >> 14) = 0"
+    condition = f"{HAS_FIELDS.text} AND {FIELD_WORDS} @@ {sought}"
+    plan = "\n".join(db.session.scalars(text(f"EXPLAIN SELECT id FROM ticket WHERE {condition}")))
+    assert "ix_ticket_field_word_slices" in plan, plan
 
 
 def test_a_word_of_two_letters_and_an_unknown_one_are_found_too(desk) -> None:

@@ -78,10 +78,15 @@ def test_words_are_looked_for_by_their_stems_and_phrases_by_their_words() -> Non
 
     assert (
         ts_query(terms, {"refunds": Forms("refund")})
-        == "'refund':* & 'red' & 'lamp' & 'it':* & 's':* & '10482'"
+        == "'refund':* & 'red' & 'lamp' & 'it':* & 's':* & ('10482' | '-10482')"
     )
     assert ts_query(parse_query("\\ ' !!"), {}) == ""
     assert phrase_patterns(terms) == [r"\mred\W+lamp\M"]
+
+
+def test_what_the_database_keeps_as_one_piece_is_asked_for_as_such_too() -> None:
+    assert ts_query(parse_query("AB-17"), {}) == "('ab':* & ('17' | '-17') | 'AB-17')"
+    assert ts_query(parse_query("e-mail it's"), {}) == "'e':* & 'mail':* & 'it':* & 's':*"
 
 
 def test_a_common_word_is_looked_for_in_its_forms() -> None:

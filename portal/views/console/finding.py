@@ -1,4 +1,4 @@
-"""Which tickets hold the words of a search: looked for in what was said, subjects, people and files, newest first.
+"""Which tickets hold the words of a search, in what was said, subjects, fields, people and files, newest first.
 
 What is looked at is bounded, however large the desk is: messages and subjects are looked through slice by slice of
 their ids, from the newest back, until enough is found.
@@ -36,6 +36,7 @@ from portal.errors import UserFault
 from portal.extensions import db
 from portal.models import Attachment, Customer, Identity, Message, Ticket, User
 from portal.models.message import LARGE_SLICE, SEARCHED_TEXT, SMALL_SLICE
+from portal.models.ticket import FIELD_WORDS, HAS_FIELDS
 from portal.rules.search import Forms, Term, phrase_patterns, ts_query, words_of
 from portal.services.patterns import containing
 
@@ -53,6 +54,8 @@ LEXICON_SECONDS = 15 * 60
 # The languages whose endings are taken off a word before it is looked for.
 STEMMERS = ("english", "german", "french", "spanish", "italian", "dutch", "portuguese", "swedish")
 SHORTEST_STEM = 3
+# In fields a shorter word is looked for as it stands.
+SHORTEST_BEGINNING = 4
 TOO_LONG = (
     "This search took too long and was stopped. Add a word, or narrow it with from:, is:open, tag: or after:."
 )
@@ -186,7 +189,7 @@ def _forms_of(word: str, stem: str, lexicon: Lexicon) -> Forms:
 
 def _parts(terms: Sequence[Term], forms: dict[str, Forms], reachable: Select[Any]) -> list[Select[Any]]:
     """Rows (way, ticket id, None), and for what is looked through by slices one of (way, None, how many matched)."""
-    said, titled = _said(terms, forms), _titled(terms)
+    said, titled, held = _said(terms, forms), _titled(terms), _held(terms, forms)
     whole = " ".join(term.text for term in terms)
     ways: dict[str, Select[Any]] = {}
     if titled is not None:
@@ -194,6 +197,9 @@ def _parts(terms: Sequence[Term], forms: dict[str, Forms], reachable: Select[Any
     if said is not None:
         stands = [said.c.text.regexp_match(each, flags="i") for each in phrase_patterns(terms)]
         ways["words"] = _reached(reachable, said, *stands)
+    if held is not None:
+        stands = [held.c.text.regexp_match(each, flags="i") for each in phrase_patterns(terms)]
+        ways["field"] = _reached(reachable, held, *stands)
     if _can_stand_within(whole):
         ways["file"] = _by_file(terms, reachable)
     ways |= _by_people(whole, reachable)
@@ -202,7 +208,9 @@ def _parts(terms: Sequence[Term], forms: dict[str, Forms], reachable: Select[Any
         ways["number"] = reachable.where(Ticket.number == number)
     parts = [_part(way, found) for way, found in ways.items()]
     parts += [
-        _count(way, looked) for way, looked in (("subject", titled), ("words", said)) if looked is not None
+        _count(way, looked)
+        for way, looked in (("subject", titled), ("words", said), ("field", held))
+        if looked is not None
     ]
     return parts
 
@@ -259,6 +267,20 @@ def _said(terms: Sequence[Term], forms: dict[str, Forms]) -> CTE | None:
     # The text is wanted to see whether the words of a phrase stand together.
     columns = ["id", "ticket_id", "text"] if phrase_patterns(terms) else ["id", "ticket_id"]
     return _newest_first("message", columns, condition, {"sought": sought}).cte("said")
+
+
+def _held(terms: Sequence[Term], forms: dict[str, Forms]) -> CTE | None:
+    """The newest tickets whose own fields hold the words; whoever sees a ticket sees all values that it has."""
+    # The letters that all numbers of orders begin with would be gathered anew for each slice.
+    short = {word: Forms(word, (word,)) for word in forms if len(word) < SHORTEST_BEGINNING}
+    sought = ts_query(terms, {**forms, **short})
+    if not sought:
+        return None
+    condition = f"{HAS_FIELDS.text} AND {FIELD_WORDS} @@ to_tsquery('simple', :held)"
+    columns = ["id", "id AS ticket_id"]
+    if phrase_patterns(terms):
+        columns.append("CAST(fields AS text) AS text")
+    return _newest_first("ticket", columns, condition, {"held": sought}).cte("held")
 
 
 def _titled(terms: Sequence[Term]) -> CTE | None:

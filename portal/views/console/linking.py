@@ -15,6 +15,7 @@ from portal.views.console.answers import done
 from portal.views.console.blueprint import ID, blueprint, person
 from portal.views.console.moving import LONGEST_SEARCH, candidate_of, chosen_ticket
 from portal.views.console.ticket import piece
+from portal.wording import N_
 
 
 @blueprint.get(f"/tickets/<{ID}:number>/link")
@@ -39,7 +40,7 @@ def choose_link(number: int) -> str:
 
 @blueprint.post(f"/tickets/<{ID}:number>/link")
 def link(number: int) -> Any:
-    ticket, other = _ticket(number), chosen_ticket("Choose the ticket to link to.")
+    ticket, other = _ticket(number), chosen_ticket(N_("Choose the ticket to link to."))
     linking.link(ticket, other, request.form.get("relation", ""), person())
     back = {
         "label": gettext("Undo"),
@@ -51,7 +52,7 @@ def link(number: int) -> Any:
 
 @blueprint.post(f"/tickets/<{ID}:number>/unlink")
 def unlink(number: int) -> Any:
-    ticket, other = _ticket(number), chosen_ticket("Choose the link to remove.")
+    ticket, other = _ticket(number), chosen_ticket(N_("Choose the link to remove."))
     relation = linking.unlink(ticket, other, person())
     if relation is None:
         raise UserFault(

@@ -17,6 +17,7 @@ from portal.views.console.blueprint import ID, blueprint, person
 from portal.views.console.bulk import undo_action
 from portal.views.console.finding import number_in
 from portal.views.console.ticket import piece
+from portal.wording import N_
 
 LONGEST_SEARCH = 200
 LARGEST_NUMBER = 2**63 - 1
@@ -39,7 +40,7 @@ def choose_ticket(message_id: int) -> str:
     ticket = message.ticket
     return _asked(
         ticket,
-        "Move to another ticket",
+        gettext("Move to another ticket"),
         message=message,
         is_whole=moving.is_only_message(message),
         find_url=url_for("console.choose_ticket", message_id=message_id),
@@ -50,7 +51,7 @@ def choose_ticket(message_id: int) -> str:
 def move_message(message_id: int) -> Any:
     message = access.access_message(person(), message_id, for_change=True)
     from_number = message.ticket.number
-    to_ticket = chosen_ticket("Choose the ticket that it belongs to.")
+    to_ticket = chosen_ticket(N_("Choose the ticket that it belongs to."))
     moving.move_message(message, to_ticket, person())
     says = gettext("Moved to #%(number)s. Later answers to it go there as well.", number=to_ticket.number)
     back = {
@@ -91,7 +92,7 @@ def choose_merge(number: int) -> str:
     ticket = access.access_ticket_by_number(person(), number, for_change=True)
     return _asked(
         ticket,
-        "Merge into another ticket",
+        gettext("Merge into another ticket"),
         message=None,
         is_whole=True,
         find_url=url_for("console.choose_merge", number=number),
@@ -101,7 +102,7 @@ def choose_merge(number: int) -> str:
 @blueprint.post(f"/tickets/<{ID}:number>/merge")
 def merge(number: int) -> Any:
     ticket = access.access_ticket_by_number(person(), number, for_change=True)
-    into = chosen_ticket("Choose the ticket that it belongs to.")
+    into = chosen_ticket(N_("Choose the ticket that it belongs to."))
     undo = bulk.merge(ticket, into, person())
     flash(
         gettext(

@@ -230,7 +230,7 @@ def _title(wanted: TicketFilter) -> str:
         return gettext("Results for “%(text)s”", text=wanted.text)
     places = access.memberships(person())
     if wanted.view == "branch" and len(places) == 1:
-        return f"My branch · {next(iter(places.values())).branch.name}"
+        return f"{wanted.base.label} · {next(iter(places.values())).branch.name}"
     return gettext("My branches") if wanted.view == "branch" and len(places) > 1 else wanted.base.label
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from flask import url_for
 
 from portal import access
-from portal.language import gettext, ngettext, tell
+from portal.language import gettext, lazy_gettext, ngettext, tell
 from portal.models import Escalation, Ticket, User
 from portal.rules import lifecycle
 from portal.rules.escalation import PathStep, Turn
@@ -18,7 +18,12 @@ from portal.views.console.own_fields import FieldLine, lines_of
 from portal.views.console.reading import Found, Standing
 from portal.views.console.words import Reader
 
-IDENTITY_LABELS = {"email": "E-mail", "phone": "Phone", "telegram": "Telegram", "chat": "Chat"}
+IDENTITY_LABELS = {
+    "email": lazy_gettext("E-mail"),
+    "phone": lazy_gettext("Phone"),
+    "telegram": lazy_gettext("Telegram"),
+    "chat": lazy_gettext("Chat"),
+}
 MOST_NAMES = 3
 
 
@@ -119,7 +124,7 @@ def side_of(found: Found, standing: Standing, user: User, reader: Reader) -> Sid
     is_open = ticket.status in lifecycle.OPEN_STATUSES
     return Side(
         identities=tuple(
-            (IDENTITY_LABELS[identity.kind], identity.address) for identity in ticket.customer.identities
+            (str(IDENTITY_LABELS[identity.kind]), identity.address) for identity in ticket.customer.identities
         ),
         others=_others(reading.other_tickets_of(user, ticket), reader),
         clocks=_clock_lines(standing.clocks, reader),

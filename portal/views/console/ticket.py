@@ -112,11 +112,15 @@ def choices(number: int) -> dict[str, Any]:
     found = access.access_ticket_by_number(person(), number)
     return {
         "assignee": [
-            {"value": user.id, "label": str(user) + (f" · Tier {level}" if level > 1 else "")}
+            {"value": user.id, "label": str(user) + (f" · {_tier(level)}" if level > 1 else "")}
             for user, level in assignment.members_of(found.branch_id)
         ],
         "branch": [{"value": branch.id, "label": branch.name} for branch in lists.active_branches()],
     }
+
+
+def _tier(level: int) -> str:
+    return gettext("Tier %(level)s", level=level)
 
 
 def piece(template: str, heading: str, **context: Any) -> str:

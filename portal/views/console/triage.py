@@ -40,10 +40,10 @@ def ask_triage(number: int) -> str:
     ticket = access.access_ticket_by_number(person(), number, for_change=True)
     says = triage.criteria()
     questions = (
-        Question("type", "Type", ticket.type, _choices("type", TICKET_TYPES, words.TYPES, says)),
+        Question("type", gettext("Type"), ticket.type, _choices("type", TICKET_TYPES, words.TYPES, says)),
         Question(
             "severity",
-            "Severity",
+            gettext("Severity"),
             ticket.severity,
             # The worst first, which is what has to be ruled out.
             _choices("severity", SEVERITIES[::-1], words.SEVERITIES, says),

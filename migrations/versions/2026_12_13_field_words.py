@@ -1,13 +1,13 @@
 """field words: a search finds what stands in the desk's own fields.
 
 Revision ID: 2026_12_13_field_words
-Revises: 2026_12_12_wording
+Revises: 2026_12_09_versions
 """
 
 from alembic import op
 
 revision = "2026_12_13_field_words"
-down_revision = "2026_12_12_wording"
+down_revision = "2026_12_09_versions"
 branch_labels = None
 depends_on = None
 

@@ -12,7 +12,7 @@ class UserFault(Exception):
 
     status_code = 422
 
-    def __init__(self, message: str, **values: object) -> None:
+    def __init__(self, message: str, /, **values: object) -> None:
         super().__init__(message)
         # As the values are now: a row has nothing to say once its transaction is gone.
         self.sentence = sentence(message, **values) if values else message

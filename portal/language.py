@@ -67,18 +67,18 @@ def language() -> str:
     return request.accept_languages.best_match(LANGUAGES) or default
 
 
-def gettext(words: str, **values: Any) -> str:
+def gettext(words: str, /, **values: Any) -> str:
     """The words in the language of this request, with the values in their places. `values` are named as in `words`."""
     said = catalogue().gettext(words)
     return said % values if values else said
 
 
-def ngettext(one: str, many: str, num: int, **values: Any) -> str:
+def ngettext(one: str, many: str, num: int, /, **values: Any) -> str:
     """The words for so many; `%(num)s` is the number."""
     return catalogue().ngettext(one, many, num) % {"num": num, **values}
 
 
-def pgettext(context: str, words: str, **values: Any) -> str:
+def pgettext(context: str, words: str, /, **values: Any) -> str:
     """Words that mean one thing here and another elsewhere: `context` tells the translators which."""
     said = catalogue().pgettext(context, words)
     return said % values if values else said

@@ -19,7 +19,7 @@ def N_(words: str) -> str:  # noqa: N802 - the name that translators' tools know
     return words
 
 
-def sentence(message: str, **values: object) -> Sentence:
+def sentence(message: str, /, **values: object) -> Sentence:
     """The sentence with these values, marked for translation.
 
     A value that is a Sentence is translated with it; a tuple is a list with commas, each of it as a value.

@@ -44,6 +44,14 @@ def test_a_list_within_a_sentence_survives_too() -> None:
     assert from_json(as_json(said)) == said
 
 
+def test_places_may_be_called_as_anything_is(desk, make: Factory) -> None:
+    """Why a template is suggested names `words`, as the function that translates it does."""
+    client, user, _colleague, branch = desk
+    make.template(name="Refund", body_text="a refund for the lamp")
+    ticket = make.ticket(branch, subject="Refund for the lamp", assignee_id=user.id)
+    assert "passt zu: " in page_at(client, f"/tickets/{ticket.number}/suggestions")
+
+
 def test_a_reason_that_is_older_stays_as_it_was_written() -> None:
     assert reason_in({"reason": "As it was said in 2025."}) == "As it was said in 2025."
     assert as_evidence("Nothing more.") == {"reason": "Nothing more."}

@@ -138,6 +138,18 @@ def access_customer(user: User, customer_id: int, *, for_change: bool = False) -
     return _access_one(user, found, for_change=for_change, noun="customer")
 
 
+def access_colleague(user: User, user_id: int) -> User:
+    """The person of that id: oneself, or who works in a branch within reach. Nobody else is told by name."""
+    found = select(User).where(User.id == user_id)
+    ids = branch_ids(user)
+    if ids is not None:
+        place = select(BranchMembership.id).where(
+            BranchMembership.user_id == User.id, BranchMembership.branch_id.in_(ids)
+        )
+        found = found.where(or_(User.id == user.id, place.exists()))
+    return _access_one(user, found, noun="colleague")
+
+
 def visible_templates(user: User) -> Select[ReplyTemplate]:
     """A select of the published templates of the person's branches and of every branch."""
     found = select(ReplyTemplate).where(ReplyTemplate.state == "published")

@@ -181,6 +181,29 @@ def test_tickets_of_other_branches_are_not_shown_and_not_changed(make: Factory, 
     assert "Secret" not in plan(client, [foreign], "merge", into=str(foreign.number))
 
 
+def test_the_preview_says_that_some_of_the_chosen_are_out_of_reach(make: Factory, branch, ann, login) -> None:
+    near, far = make.ticket(branch), make.ticket(make.branch())
+    page = plan(login(ann), [near, far], "priority", priority="urgent")
+    assert "1 of the chosen tickets is not within your reach, and is left alone." in page
+    assert f"#{far.number}" not in page
+    assert "not within your reach" not in plan(login(ann), [near], "priority", priority="urgent")
+
+
+def test_colleagues_out_of_reach_are_not_told_by_their_ids(make: Factory, branch, ann, login) -> None:
+    ticket = make.ticket(branch)
+    stranger = make.agent(branch=make.branch(), first_name="Stranger")
+    client = login(ann)
+    asked = {"do": "assign", "numbers": str(ticket.number), "assignee": str(stranger.id)}
+    for answer in (
+        client.get("/queue/bulk", query_string=asked, headers=PARTIAL),
+        client.post("/queue/bulk", data={**asked, "seen": f"{ticket.number}:0"}, headers=PARTIAL),
+        client.post(f"/tickets/{ticket.number}/assign", data={"assignee": str(stranger.id)}, headers=PARTIAL),
+    ):
+        assert "Stranger" not in answer.get_data(as_text=True)
+        assert "no such colleague" in answer.get_data(as_text=True)
+    assert ticket.assignee_id is None
+
+
 def test_reasons_are_named_for_the_first_three(make: Factory, branch, ann, login) -> None:
     found = make.tickets(5, branch)
     client = login(ann)

@@ -213,6 +213,17 @@ def test_what_is_asked_to_be_empty_is_said_and_can_be_taken_back(make, desk) -> 
         assert "checked" in box, name
 
 
+def test_a_view_that_no_browser_could_open_is_not_kept(make, desk) -> None:
+    _, _, client = desk
+    many, ids = ",".join(f"tag {index}" for index in range(200)), ",".join(map(str, range(1, 300)))
+    refused = client.post(
+        "/queue/views", data={"name": "Many", "tag": many, "text": "ä" * 200, "template": ids}
+    )
+    assert refused.status_code == 422
+    assert "too long to be opened as a link" in refused.text
+    assert db.session.query(SavedView).count() == 0
+
+
 def test_a_shared_view_about_what_is_out_of_reach_says_so_instead_of_showing_something_else(
     make, desk, login
 ) -> None:

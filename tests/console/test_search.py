@@ -201,6 +201,16 @@ def test_what_stands_in_the_desks_own_fields_is_found_within_reach(desk, make: F
         assert desk(query) == [], query
 
 
+@pytest.mark.parametrize(
+    "query", ["is:opne", "-is:opne", "before:soon", "-before:soon", "refund -has:x", "priority:hgih refund"]
+)
+def test_an_operator_that_makes_no_sense_is_said_and_never_widens_the_list(desk, query: str) -> None:
+    assert desk(query) == []
+    page = desk.client.get("/queue/list", query_string={"view": "all", "text": query}).get_data(as_text=True)
+    assert "cannot be understood" in page
+    assert "cannot be understood" not in desk.client.get("/queue/list?view=all&text=is:open+xyz").text
+
+
 def test_fields_are_found_by_their_index(desk) -> None:
     db.session.execute(text("SET LOCAL enable_seqscan = off"))
     # By the slice first, as a search asks; tickets without values are not in it, so those that come in cost nothing.

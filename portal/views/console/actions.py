@@ -141,12 +141,10 @@ def _ticket(number: int) -> Ticket:
 
 def _colleague(text: str) -> User | None:
     """The person of that id; nobody for an empty text."""
-    if not text:
-        return None
-    user = db.session.get(User, _number_in(text) or 0)
-    if user is None:
-        raise UserFault("There is no such colleague. Choose one from the list.")
-    return user
+    try:
+        return access.access_colleague(person(), _number_in(text) or 0) if text else None
+    except NotFound as fault:
+        raise UserFault("There is no such colleague. Choose one from the list.") from fault
 
 
 def _escalation(number: int, escalation_id: int) -> Escalation:

@@ -156,7 +156,8 @@ def _plan_context(kind: Kind, numbers: Sequence[int], args: MultiDict[str, str])
         return {**context, "fault": says(fault)}
     rows = sorted((_row(each) for each in planned), key=lambda row: bool(row.reason))
     chosen = [(name, value) for name in _NAMES[kind.name] for value in args.getlist(name)]
-    return {**context, "rows": rows, "chosen": chosen, "amount": sum(not row.reason for row in rows)}
+    amount = sum(not row.reason for row in rows)
+    return {**context, "rows": rows, "chosen": chosen, "amount": amount, "gone": len(numbers) - len(rows)}
 
 
 def _row(planned: bulk.Planned) -> PlannedRow:
@@ -276,7 +277,7 @@ def _read_assign(args: Mapping[str, str]) -> rules.Action:
     if wanted == "none":
         return rules.Assign(None)
     user_id = person().id if wanted == "me" else _number(wanted, LARGEST_SMALL_ID)
-    found = assignment.colleague(user_id) if user_id is not None else None
+    found = assignment.colleague(access.access_colleague(person(), user_id or 0).id)
     if found is None:
         raise NotFound("There is no such colleague. Choose another one.")
     user, branch_ids = found

@@ -20,6 +20,8 @@ from portal.views.console.filters import EVERYTHING, VIEWS, TicketFilter, filter
 from portal.views.console.rows import rows_of
 from portal.views.console.side import may_change
 
+# What web servers take as an address, with some room for what stands around it.
+LONGEST_VIEW = 3500
 SEARCH_VIEWS = (EVERYTHING.name,)
 
 
@@ -108,6 +110,8 @@ def save_view() -> Response:
         raise UserFault("Choose from the list for whom the view is.")
     shared_with = int(written) if written else None
     kept = lists.lasting(wanted).to_args()
+    if len(urlencode(kept)) > LONGEST_VIEW:
+        raise UserFault("This filter is too long to be opened as a link. Take some of its values away.")
     saved_views.save_view(person(), request.form.get("name", ""), kept, branch_id=shared_with)
     flash(gettext("The view “%(strip)s” is saved.", strip=request.form["name"].strip()), "success")
     return redirect(url_for("console.queue", **wanted.to_args()))
@@ -165,6 +169,7 @@ def list_context(wanted: TicketFilter) -> dict[str, Any]:
         # Beside a ticket the list is there to go on to the next one.
         "may_pick": may_change(person()) and "current" not in request.args,
         "is_cut": found.is_cut,
+        "not_understood": search.not_understood(wanted.text),
         "is_continued": bool(request.args.get("after")),
         "next_url": _more_url(wanted, page.next_cursor),
         "list_url": url_for("console.queue_list", **wanted.to_args()),

@@ -1,6 +1,6 @@
 """What the search box finds: words of what was said, a number, a subject, a person, a file, within reach."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -28,7 +28,8 @@ from sqlalchemy.dialects.postgresql import distinct_on
 
 from portal.extensions import db
 from portal.models import Attachment, Branch, Customer, Identity, Message, Tag, Ticket, User
-from portal.models.ticket import ticket_tag
+from portal.models.branch import PRIORITIES
+from portal.models.ticket import SEVERITIES, TICKET_TYPES, ticket_tag
 from portal.rules.lifecycle import OPEN_STATUSES, STATUSES
 from portal.rules.search import Term, day_of, parse_query, piece_of, text_pattern
 from portal.services.patterns import containing
@@ -105,7 +106,26 @@ def _without(term: Term) -> ColumnElement[bool]:
     return and_(not_(in_subject), not_(func.coalesce(said, false())))
 
 
+def not_understood(query: str) -> list[str]:
+    """What the query asks with an operator that makes no sense, as it was typed: is:opne, before:soon."""
+    return [
+        f"{'-' if term.is_excluded else ''}{term.operator}:{term.text}"
+        for term in parse_query(query)
+        if term.operator and not _makes_sense(term)
+    ]
+
+
+def _makes_sense(term: Term) -> bool:
+    known = _KNOWN.get(term.operator)
+    if term.operator in ("before", "after"):
+        return day_of(term) is not None
+    return known is None or term.text.lower() in known
+
+
 def _narrowed(term: Term, user: User, zone: str) -> ColumnElement[bool]:
+    if not _makes_sense(term):
+        # Turned round as well: not what is nonsense would be everything.
+        return false()
     condition = _OPERATORS[term.operator](term, user, zone)
     return not_(condition) if term.is_excluded else condition
 
@@ -127,20 +147,7 @@ def _branch(term: Term, _user: User, _zone: str) -> ColumnElement[bool]:
 
 def _is(term: Term, user: User, _zone: str) -> ColumnElement[bool]:
     wanted = term.text.lower()
-    states: dict[str, ColumnElement[bool]] = {
-        "open": Ticket.status.in_(OPEN_STATUSES),
-        "closed": Ticket.status.not_in(OPEN_STATUSES),
-        "mine": Ticket.assignee_id == user.id,
-        "unassigned": Ticket.assignee_id.is_(None),
-        "assigned": Ticket.assignee_id.is_not(None),
-        "late": Ticket.is_breached.is_(True),
-        "unread": Ticket.unread_since.is_not(None),
-        "escalated": Ticket.tier_level > 1,
-        "waiting": Ticket.status == "pending",
-        "snoozed": Ticket.snoozed_until.is_not(None),
-        "followed": Ticket.follower_ids.contains([user.id]),
-    }
-    return states[wanted] if wanted in states else Ticket.status == wanted if wanted in STATUSES else false()
+    return _STATES[wanted](user) if wanted in _STATES else Ticket.status == wanted
 
 
 def _tag(term: Term, _user: User, _zone: str) -> ColumnElement[bool]:
@@ -154,8 +161,7 @@ def _tag(term: Term, _user: User, _zone: str) -> ColumnElement[bool]:
 def _opened(*, is_before: bool) -> Callable[[Term, User, str], ColumnElement[bool]]:
     def condition(term: Term, _user: User, zone: str) -> ColumnElement[bool]:
         day = day_of(term)
-        if day is None:
-            return false()
+        assert day is not None, "what is no day is not asked for"
         begins = datetime.combine(day, time.min, tzinfo=ZoneInfo(zone or "UTC"))
         return Ticket.created_at < begins if is_before else Ticket.created_at >= begins
 
@@ -173,9 +179,7 @@ def _assignee(term: Term, user: User, _zone: str) -> ColumnElement[bool]:
     )
 
 
-def _has(term: Term, _user: User, _zone: str) -> ColumnElement[bool]:
-    if term.text.lower() not in {"file", "files", "attachment", "attachments"}:
-        return false()
+def _has(_term: Term, _user: User, _zone: str) -> ColumnElement[bool]:
     return exists(
         select(Attachment.id)
         .join(Message, Message.id == Attachment.message_id)
@@ -187,6 +191,28 @@ def _word_of(column: Any) -> Callable[[Term, User, str], ColumnElement[bool]]:
     return lambda term, _user, _zone: column == term.text.lower()
 
 
+_STATES: dict[str, Callable[[User], ColumnElement[bool]]] = {
+    "open": lambda _: Ticket.status.in_(OPEN_STATUSES),
+    "closed": lambda _: Ticket.status.not_in(OPEN_STATUSES),
+    "mine": lambda user: Ticket.assignee_id == user.id,
+    "unassigned": lambda _: Ticket.assignee_id.is_(None),
+    "assigned": lambda _: Ticket.assignee_id.is_not(None),
+    "late": lambda _: Ticket.is_breached.is_(True),
+    "unread": lambda _: Ticket.unread_since.is_not(None),
+    "escalated": lambda _: Ticket.tier_level > 1,
+    "waiting": lambda _: Ticket.status == "pending",
+    "snoozed": lambda _: Ticket.snoozed_until.is_not(None),
+    "followed": lambda user: Ticket.follower_ids.contains([user.id]),
+}
+# What can stand behind an operator that takes one of a few words.
+_KNOWN: dict[str, Collection[str]] = {
+    "is": {*_STATES, *STATUSES},
+    "has": {"file", "files", "attachment", "attachments"},
+    "priority": PRIORITIES,
+    "type": TICKET_TYPES,
+    "severity": SEVERITIES,
+    "status": STATUSES,
+}
 _OPERATORS: dict[str, Callable[[Term, User, str], ColumnElement[bool]]] = {
     "from": _from,
     "branch": _branch,

@@ -61,6 +61,33 @@ def test_nothing_stands_in_anybodys_way(
     assert not found
 
 
+def test_german_stands_in_nobodys_way_either(installation: Installation, browser: Any) -> None:
+    """Longer words, the same room: axe finds nothing, and nothing is wider than a small screen."""
+    context = browser.new_context(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
+    page = context.new_page()
+    log_in(page, installation, "agent2")
+    choose_language(page, installation.base_url, "de")
+    found: dict[str, Any] = {}
+    for path in ("/settings", "/queue", "TICKET"):
+        visit(page, installation.base_url, path)
+        assert page.locator("html").get_attribute("lang") == "de"
+        if page.evaluate("document.documentElement.scrollWidth") > 390:
+            found[path] = "wider than the screen"
+        violations = Axe().run(page, options=RULES).response["violations"]
+        if violations:
+            found[path] = [f"{each['id']}: {each['nodes'][0]['html'][:160]}" for each in violations]
+    choose_language(page, installation.base_url, "en")
+    context.close()
+    assert not found
+
+
+def choose_language(page: Any, base_url: str, language: str) -> None:
+    page.goto(f"{base_url}/settings")
+    page.locator("select[name=language]").select_option(language)
+    page.locator(".settings button.button-primary").click()
+    page.locator(f"html[lang={language}]").wait_for()
+
+
 # What is opened on the page before axe looks: a key that is pressed, or a thing that is clicked, and what then shows.
 OPENED = {
     "FILTER": ("key f", "dialog[open]"),

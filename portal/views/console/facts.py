@@ -298,7 +298,7 @@ def _unacknowledged(fact: Fact, reader: Reader) -> str:
     )
     if int(fact.data.get("late_seconds") or 0) < NOTICED_LATE_SECONDS:
         return sentence
-    due = reader.moment(datetime.fromisoformat(fact.data["due_at"]))
+    due = reader.at_moment(datetime.fromisoformat(fact.data["due_at"]))
     return sentence + " " + gettext("(due %(moment)s, noticed later)", moment=due)
 
 

@@ -18,15 +18,12 @@ def duration(seconds: float | None) -> str:
         return NOTHING
     whole = round(seconds)
     if whole < 60:
-        return f"{whole} s"
+        return gettext("%(seconds)s s", seconds=whole)
     minutes = round(whole / 60)
     if minutes < 60:
-        return f"{minutes} min"
+        return gettext("%(minutes)s min", minutes=minutes)
     hours, minutes = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    days, hours = divmod(round(whole / 3600), 24)
-    return f"{days} d {hours} h" if hours else f"{days} d"
+    return _hours(hours, minutes) if hours < 24 else _days(*divmod(round(whole / 3600), 24))
 
 
 def share(value: float | None) -> str:
@@ -89,6 +86,18 @@ def days(first: date, last: date) -> str:
     if first == last:
         return day(first, has_year=True)
     return f"{day(first, has_year=first.year != last.year)} – {day(last, has_year=True)}"
+
+
+def _hours(hours: int, minutes: int) -> str:
+    if minutes:
+        return gettext("%(hours)s h %(minutes)s min", hours=hours, minutes=minutes)
+    return gettext("%(hours)s h", hours=hours)
+
+
+def _days(days: int, hours: int) -> str:
+    if hours:
+        return gettext("%(days)s d %(hours)s h", days=days, hours=hours)
+    return gettext("%(days)s d", days=days)
 
 
 def _with_unit(value: float | None, unit: str) -> str:

@@ -9,7 +9,7 @@ from portal.models.calendar import Calendar
 from portal.models.customer import Customer, Identity
 from portal.models.desk import AuditEntry, Notification, SavedView
 from portal.models.draft import Draft
-from portal.models.escalation import Escalation
+from portal.models.escalation import Escalation, EscalationRule
 from portal.models.event import Event
 from portal.models.field import TicketField
 from portal.models.mailbox import Delivery, InboxItem, OutboxItem
@@ -32,6 +32,7 @@ __all__ = [
     "Delivery",
     "Draft",
     "Escalation",
+    "EscalationRule",
     "EscalationTier",
     "Event",
     "Identity",

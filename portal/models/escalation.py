@@ -1,14 +1,37 @@
-"""The handing of a ticket from one tier to another."""
+"""The handing of a ticket from one tier to another, and the rules that do it by themselves."""
 
 from flask_appbuilder.security.sqla.models import User
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, text
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.extensions import Model
-from portal.models.columns import BigId, Created, Timestamp, one_of
+from portal.models.branch import Branch
+from portal.models.columns import BigId, Created, SmallId, Timestamp, one_of
 
-TRIGGERS = ("manual", "sla_warning", "sla_breach", "unacknowledged")
+RULE_KINDS = ("priority", "type", "reopened", "customer_waits", "keyword")
+TRIGGERS = ("manual", "sla_warning", "sla_breach", "unacknowledged", *RULE_KINDS)
+
+
+class EscalationRule(Model):
+    """At a change of this kind, tickets of the branch (none: of every one) go up. See portal.rules.triggers."""
+
+    __tablename__ = "escalation_rule"
+    __table_args__ = (UniqueConstraint("name"), one_of("kind", RULE_KINDS))
+
+    id: Mapped[SmallId]
+    name: Mapped[str] = mapped_column(String(120))
+    branch_id: Mapped[int | None] = mapped_column(ForeignKey("branch.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    value: Mapped[str] = mapped_column(String(1000))
+    to_level: Mapped[int] = mapped_column(default=2)
+    is_active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[Created]
+
+    branch: Mapped[Branch | None] = relationship()
+
+    def __repr__(self) -> str:
+        return self.name
 
 
 class Escalation(Model):
@@ -38,6 +61,10 @@ class Escalation(Model):
     from_level: Mapped[int]
     to_level: Mapped[int]
     trigger: Mapped[str] = mapped_column(String(16))
+    # By which rule, where it was one.
+    rule_id: Mapped[int | None] = mapped_column(
+        ForeignKey("escalation_rule.id", ondelete="SET NULL"), index=True
+    )
     reason: Mapped[str] = mapped_column(default="")
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"))
     created_at: Mapped[Created]

@@ -1,4 +1,4 @@
-"""How the desk is set up, read once for a batch of mails: accounts, branches, routing rules, policies."""
+"""How the desk is set up, read once for a batch of mails: accounts, branches, rules, policies."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +9,8 @@ from sqlalchemy import select
 from portal.extensions import db
 from portal.models import Branch, ChannelAccount, RoutingRule, SlaPolicy
 from portal.rules import routing, tokens
-from portal.services import people, policies
+from portal.rules import triggers as trigger_rules
+from portal.services import people, policies, triggers
 
 log = structlog.get_logger()
 
@@ -22,6 +23,7 @@ class Desk:
     branches: dict[int, Branch]
     rules: tuple[routing.Rule, ...]
     policies: tuple[SlaPolicy, ...]
+    triggers: tuple[trigger_rules.Rule, ...] = ()
 
     @cached_property
     def own_addresses(self) -> frozenset[str]:
@@ -66,13 +68,14 @@ class Desk:
 
 
 def read_desk() -> Desk:
-    """The desk as it is now: four statements."""
+    """The desk as it is now: five statements."""
     accounts = select(ChannelAccount).where(ChannelAccount.kind == "email").order_by(ChannelAccount.id)
     return Desk(
         accounts=tuple(db.session.scalars(accounts)),
         branches={branch.id: branch for branch in db.session.scalars(select(Branch))},
         rules=tuple(_readable_rules()),
         policies=tuple(policies.active_policies()),
+        triggers=triggers.active_rules(),
     )
 
 

@@ -146,6 +146,7 @@ def perform(
     trigger: str,
     actor: User | None,
     ladder: Ladder | None = None,
+    rule_id: int | None = None,
 ) -> Escalation:
     """Write what was decided, inside the caller's transaction: the object, the level, the event, the notifications."""
     assert decision.to_level is not None, "only a decision that escalates is performed"
@@ -160,6 +161,7 @@ def perform(
         from_level=ticket.tier_level,
         to_level=decision.to_level,
         trigger=trigger,
+        rule_id=rule_id,
         reason=decision.reason,
         created_by_id=actor.id if actor else None,
         created_at=at,
@@ -184,6 +186,7 @@ def perform(
             "trigger": trigger,
             **as_evidence(decision.reason),
             "on_call": first.name if first else "",
+            "evidence": decision.evidence,
         },
     )
     snoozing.end(ticket, actor, "escalated")

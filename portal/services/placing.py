@@ -31,6 +31,7 @@ from portal.services import (
     rows,
     snoozing,
     tickets,
+    triggers,
 )
 from portal.services.desk import Desk
 from portal.services.replies import snippet_of
@@ -117,6 +118,8 @@ class Round:
     new: _New = field(default_factory=_New)
     ids: _Ids = field(default_factory=_Ids)
     opened: list[_Opened] = field(default_factory=list)
+    # What customers have said, for the rules of escalation.
+    arrived: list[triggers.Arrived] = field(default_factory=list)
     # What becomes of the items.
     settled: list[dict[str, Any]] = field(default_factory=list)
 
@@ -175,6 +178,7 @@ def follow_up(work: Round) -> None:
         elif is_answered:
             firsts.append(acknowledging.First(ticket, opened.message, opened.mail))
     acknowledging.acknowledge_all(firsts, work.desk.own_addresses)
+    triggers.after_messages(work.arrived, work.desk.triggers)
 
 
 def customers_of(letters: Sequence[Letter]) -> dict[str, Customer]:
@@ -415,7 +419,10 @@ def _after_message(work: Round, ticket: Ticket, message: Message, mail: ParsedMa
         occurred_at=at,
         data={"rule": message.thread_rule, "is_automatic": is_automatic},
     )
+    reopened_before = ticket.reopened_count
     if is_new:
+        if not is_automatic:
+            work.arrived.append(triggers.Arrived(ticket, message, is_new=True, is_reopened=False))
         return
     who = message.from_name or message.from_address
     if not is_automatic:
@@ -423,6 +430,8 @@ def _after_message(work: Round, ticket: Ticket, message: Message, mail: ParsedMa
             ticket.status, ticket.closed_at, now(), work.desk.branches[ticket.branch_id].reopen_window_days
         )
         tickets.change_status(ticket, after.status, None, rule=after.rule, actor_kind="customer")
+        is_reopened = ticket.reopened_count > reopened_before
+        work.arrived.append(triggers.Arrived(ticket, message, is_new=False, is_reopened=is_reopened))
         following.tell(
             ticket,
             _wrote(who, ticket),

@@ -17,7 +17,8 @@ from portal.models.columns import now
 from portal.models.ticket import DUE_ORDER
 from portal.rules import fields as field_rules
 from portal.rules import lifecycle
-from portal.services import assignment, escalation, events, fields, following, sla, snoozing
+from portal.rules import triggers as trigger_rules
+from portal.services import assignment, escalation, events, fields, following, sla, snoozing, triggers
 from portal.services import policies as measuring
 from portal.services.transaction import transaction
 
@@ -26,6 +27,7 @@ CLOSE_BATCH = 500
 LONGEST_TAG = 64
 # Changes of status that finish nothing: what goes into another ticket, and what goes back to how it was.
 NOT_FINISHING = ("merged", "taken_back")
+FINISHED = ("resolved", "closed")
 
 
 def open_ticket(
@@ -142,6 +144,10 @@ def change_status(
         occurred_at=at,
         data={"from": before, "to": status, "rule": rule},
     )
+    is_reopened = before in FINISHED and status in lifecycle.OPEN_STATUSES
+    # What a customer's mail opens again is judged together with all that the mail brings.
+    if is_reopened and actor is not None and rule not in NOT_FINISHING:
+        triggers.after_change(ticket, trigger_rules.Change(reopened_count=ticket.reopened_count))
     if status not in lifecycle.OPEN_STATUSES:
         snoozing.end(ticket, actor, "finished", actor_kind=actor_kind)
 
@@ -163,6 +169,7 @@ def change_priority(ticket: Ticket, priority: str, actor: User | None) -> None:
     events.record("priority_changed", ticket=ticket, actor=actor, data={"from": before, "to": priority})
     measuring.place_anew(ticket, ticket.branch, actor, "priority_changed")
     sla.refresh(ticket)
+    triggers.after_change(ticket, trigger_rules.Change(priority=priority))
     events.announce(ticket)
 
 

@@ -7,7 +7,8 @@ from portal.errors import UserFault
 from portal.extensions import db
 from portal.models import Ticket, TriageCriterion
 from portal.models.ticket import SEVERITIES, TICKET_TYPES
-from portal.services import events, policies, sla, tickets
+from portal.rules import triggers as trigger_rules
+from portal.services import events, policies, sla, tickets, triggers
 from portal.services.transaction import transaction
 
 
@@ -35,6 +36,7 @@ def judge(
         if "type" in changed:
             policies.place_anew(ticket, ticket.branch, actor, "type_changed")
             sla.refresh(ticket)
+            triggers.after_change(ticket, trigger_rules.Change(type=changed["type"]))
         if changed:
             events.announce(ticket)
 

@@ -15,6 +15,7 @@ RIGHTS = {
     "Branches": {"Auditor": "read"},
     "Calendars": {"Auditor": "read"},
     "Customers": {"Auditor": "read", "Lead": "read add edit"},
+    "EscalationRules": {"Auditor": "read"},
     "Events": {"Auditor": "read"},
     "Fields": {"Auditor": "read"},
     "Inbox": {"Auditor": "read"},

@@ -7,6 +7,7 @@ from portal.views.admin.base import AdminApi, AdminView
 from portal.views.admin.branches import BranchApi, BranchView, TierApi, TierView
 from portal.views.admin.calendars import CalendarApi, CalendarView
 from portal.views.admin.customers import CustomerApi, CustomerView, IdentityView
+from portal.views.admin.escalation_rules import EscalationRuleApi, EscalationRuleView
 from portal.views.admin.fields_of_tickets import FieldApi, FieldView
 from portal.views.admin.ledgers import AuditView, DeliveryView, EventView, InboxView, OutboxView
 from portal.views.admin.people import ApiKeyView, MemberApi, MembersView, PeopleApi, PeopleView, RoleView
@@ -31,7 +32,7 @@ SECTIONS = (
     Section("People", "users", (PeopleView, MembersView, RoleView, ApiKeyView, CustomerView, IdentityView)),
     Section("Places", "building", (BranchView, TierView, CalendarView)),
     Section("Mail", "mail", (AccountView, TemplateView, TagView)),
-    Section("Rules", "route", (RoutingRuleView, PolicyView, FieldView, TriageView)),
+    Section("Rules", "route", (RoutingRuleView, EscalationRuleView, PolicyView, FieldView, TriageView)),
     Section("Ledgers", "book-open", (EventView, InboxView, OutboxView, DeliveryView, AuditView)),
 )
 # The page of people is FAB's user page, which the security manager registers.
@@ -44,6 +45,7 @@ APIS: tuple[type[AdminApi], ...] = (
     CalendarApi,
     PolicyApi,
     RoutingRuleApi,
+    EscalationRuleApi,
     TemplateApi,
     AccountApi,
     CustomerApi,

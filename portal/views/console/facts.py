@@ -8,6 +8,7 @@ from typing import Any
 from flask import url_for
 
 from portal.language import gettext, ngettext, pgettext, tell
+from portal.rules import triggers
 from portal.views.console import words
 from portal.views.console.reading import Fact
 from portal.views.console.words import Reader
@@ -283,6 +284,7 @@ def _escalated(fact: Fact, reader: Reader) -> str:
         "sla_warning": N_("Escalated to %(name)s because a clock runs low"),
         "sla_breach": N_("Escalated to %(name)s because a clock ran out"),
         "unacknowledged": N_("Escalated to %(name)s because nobody acknowledged"),
+        **dict.fromkeys(triggers.KINDS, N_("Escalated to %(name)s by a rule")),
     }.get(str(fact.data.get("trigger")))
     return gettext(how or N_("Escalated to %(name)s by %(who)s"), name=name, who=_who(fact, reader))
 
@@ -341,6 +343,8 @@ def _said(sentence: str) -> Callable[[Fact, Reader], str]:
 
 
 def _reason(fact: Fact) -> str:
+    if fact.kind == "ticket_escalated" and fact.data.get("trigger") in triggers.KINDS:
+        return tell(reason_in(fact.data))
     if fact.kind == "ticket_escalated" and fact.data.get("trigger") == "manual":
         return str(fact.data.get("reason") or "")
     if fact.kind == "escalation_handed_back":

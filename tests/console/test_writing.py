@@ -7,7 +7,7 @@ import pytest
 
 from portal.extensions import db
 from portal.models import Attachment, Event, Message, OutboxItem
-from portal.services import replies
+from portal.services import replies, tickets
 from tests.factory import Factory
 
 PARTIAL = {"X-Partial": "1"}
@@ -228,3 +228,22 @@ def test_a_reply_can_be_taken_back_while_it_waits(desk, login) -> None:
     assert "Too quick" in answer.json["html"]
     assert db.session.query(OutboxItem).one().state == "cancelled"
     assert login(agent).post(f"/messages/{message.id}/cancel", headers=PARTIAL).status_code == 409
+
+
+@pytest.mark.parametrize("kind", ["reply", "note"])
+def test_words_for_a_ticket_that_was_moved_out_of_reach_are_not_lost_without_a_word(
+    desk, login, make: Factory, kind: str
+) -> None:
+    ticket, _, agent = desk
+    client = login(agent)
+    tickets.move_to_branch(ticket, make.branch(name="Elsewhere"), make.agent("Admin"))
+    written = {"html": "<p>Long words</p>", "format": "html", "to": "zoe@customer.test"}
+    for number in (ticket.number, 2**40):
+        address = f"/tickets/{number}/{kind}"
+        partial = client.post(address, data=written, headers=PARTIAL)
+        assert partial.status_code == 404
+        assert "somebody may have moved it" in partial.text
+        assert "Your text is still here" in partial.text
+        assert "Elsewhere" not in partial.text
+        assert "Go back in your browser" in client.post(address, data=written).text
+    assert db.session.query(OutboxItem).count() == 0

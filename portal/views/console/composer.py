@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from portal import access
 from portal.channels.email.html import html_to_text, text_to_html
-from portal.errors import Conflict, UserFault
+from portal.errors import Conflict, NotFound, UserFault
 from portal.errors_pages import wants_partial
 from portal.language import gettext, says
 from portal.models import Message, Ticket
@@ -41,7 +41,7 @@ SECONDS_TO_READ = 10
 
 @blueprint.post(f"/tickets/<{ID}:number>/reply")
 def reply(number: int) -> Any:
-    found = access.access_ticket_by_number(person(), number, for_change=True)
+    found = _written_in(number)
     draft = _draft("reply")
     try:
         draft = _with_files(draft)
@@ -60,7 +60,7 @@ def reply(number: int) -> Any:
 
 @blueprint.post(f"/tickets/<{ID}:number>/note")
 def note(number: int) -> Any:
-    found = access.access_ticket_by_number(person(), number, for_change=True)
+    found = _written_in(number)
     draft = _draft("note")
     try:
         draft = _with_files(draft)
@@ -345,6 +345,24 @@ def _then(found: Ticket) -> str | None:
 def _questions(doubts: Sequence[Doubt]) -> UserFault:
     first, *others = (doubt.question for doubt in doubts)
     return UserFault("%(first)s %(second)s", first=first, second=others[0]) if others else UserFault(first)
+
+
+def _written_in(number: int) -> Ticket:
+    """The ticket that somebody wrote in. Raises NotFound that says what became of the words: it may have been moved."""
+    try:
+        return access.access_ticket_by_number(person(), number, for_change=True)
+    except NotFound as fault:
+        if wants_partial():
+            raise NotFound(
+                "#%(number)s is not within your reach any more: somebody may have moved it to another branch. "
+                "Nothing was sent. Your text is still here; copy what you need.",
+                number=number,
+            ) from fault
+        raise NotFound(
+            "#%(number)s is not within your reach any more: somebody may have moved it to another branch. "
+            "Nothing was sent. Go back in your browser to copy your text.",
+            number=number,
+        ) from fault
 
 
 def _refused(number: int, fault: UserFault, draft: Draft, doubts: Sequence[Doubt] = ()) -> Any:

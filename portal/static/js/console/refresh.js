@@ -23,6 +23,7 @@ export function attach(page) {
       const response = await fetch(address, { credentials: "same-origin", headers: { "X-Partial": "1" } });
       if (response.ok) show(await response.text());
       else if (response.status === 401) sayEnded();
+      else if (response.status === 404 && page.dataset.number) sayGone(page.dataset.number);
     } catch {
       /* The next hint or the next minute tries again. */
     } finally {
@@ -62,8 +63,16 @@ export function attach(page) {
 }
 
 function sayEnded() {
+  tell(_("Your session has ended. What you wrote is kept in this browser: reload the page and sign in."));
+}
+
+function sayGone(number) {
+  tell(_("#%(number)s is not within your reach any more. What you see is how it was; what you write is still here.", { number }));
+}
+
+function tell(words) {
   const banner = document.querySelector("[data-live-status]");
   if (!banner) return;
-  banner.textContent = _("Your session has ended. What you wrote is kept in this browser: reload the page and sign in.");
+  banner.textContent = words;
   banner.hidden = false;
 }

@@ -126,8 +126,8 @@ def _answer_signed_out() -> Response:
     body = make_response(
         render_template(
             "errors/partial.html",
-            title="Your session has ended",
-            message="What you wrote is kept in this browser.",
+            title=gettext("Your session has ended"),
+            message=gettext("What you wrote is kept in this browser."),
             sign_in_url=url_for("AuthDBView.login", next=f"{page.path}?{page.query}" if page.path else None),
         )
     )

@@ -22,6 +22,7 @@ from portal.views.admin import checks
 from portal.views.admin.base import AdminApi, AdminView
 from portal.views.admin.fields import LinesField, SecretField, checked
 from portal.views.admin.rows import Rows
+from portal.wording import N_
 
 CHECKS = {
     "address": checks.address,
@@ -124,8 +125,11 @@ def check_login(account: ChannelAccount) -> None:
 
 class AccountView(AdminView):
     noun, nouns = "account", "accounts"
-    explanation = "The mailboxes that customers write to. Without an IMAP server mail comes by the listener."
-    empty_text = "No accounts yet. Add the address that your customers write to."
+    list_title = N_("Accounts")
+    explanation = N_(
+        "The mailboxes that customers write to. Without an IMAP server mail comes by the listener."
+    )
+    empty_text = N_("No accounts yet. Add the address that your customers write to.")
     route_base = "/admin/accounts"
     class_permission_name = "Accounts"
     datamodel = Rows(ChannelAccount)

@@ -25,7 +25,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from portal.errors import UserFault
 from portal.extensions import db
-from portal.language import says
+from portal.language import says, tell
 from portal.services import audit
 from portal.views.admin import reach, show
 from portal.views.admin.fields import Check, FormConverter
@@ -139,7 +139,9 @@ class AdminView(RequestFilters, ModelView):
         except UserFault as fault:
             flash(says(fault), "warning")
             widgets = self._list(is_plain=True)
-        return self.render_template(self.list_template, title=self.list_title, widgets=widgets, view=self)
+        return self.render_template(
+            self.list_template, title=tell(str(self.list_title)), widgets=widgets, view=self
+        )
 
     @expose("/show/<pk>", methods=["GET"])
     @has_access

@@ -15,6 +15,7 @@ from portal.views.admin import checks, reach
 from portal.views.admin.base import AdminApi, AdminView
 from portal.views.admin.fields import EditorField, checked
 from portal.views.admin.rows import Rows
+from portal.wording import N_
 
 MOST_AUTOMATIC = 1000
 DNS_COLOURS = {"good": "success", "wrong": "danger", "missing": "warning", "unknown": "warning"}
@@ -112,10 +113,11 @@ def has_words(html: str | None) -> bool:
 
 class TierView(AdminView):
     noun, nouns = "tier", "tiers"
-    explanation = (
+    list_title = N_("Tiers")
+    explanation = N_(
         "Who is asked next, and how soon. A tier without a branch holds for every branch without its own."
     )
-    empty_text = "No tiers yet. Level 1 answers first, level 2 is what tickets escalate to."
+    empty_text = N_("No tiers yet. Level 1 answers first, level 2 is what tickets escalate to.")
     route_base = "/admin/tiers"
     class_permission_name = "Tiers"
     datamodel = Rows(EscalationTier)
@@ -139,10 +141,11 @@ class TierView(AdminView):
 
 class BranchView(AdminView):
     noun, nouns = "branch", "branches"
-    explanation = (
+    list_title = N_("Branches")
+    explanation = N_(
         "Offices, shops or departments: each has its hours, its targets, its members and its addresses."
     )
-    empty_text = "No branches yet. The first one needs a calendar; make that before."
+    empty_text = N_("No branches yet. The first one needs a calendar; make that before.")
     route_base = "/admin/branches"
     class_permission_name = "Branches"
     datamodel = Rows(Branch)

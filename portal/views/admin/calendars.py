@@ -4,6 +4,7 @@ from portal.models import Calendar
 from portal.views.admin import checks
 from portal.views.admin.base import AdminApi, AdminView
 from portal.views.admin.rows import Rows
+from portal.wording import N_
 
 CHECKS = {"time_zone": checks.time_zone, "windows": checks.windows, "holidays": checks.holidays}
 COLUMNS = ["name", "time_zone", "windows", "holidays"]
@@ -11,8 +12,9 @@ COLUMNS = ["name", "time_zone", "windows", "holidays"]
 
 class CalendarView(AdminView):
     noun, nouns = "calendar", "calendars"
-    explanation = "Working hours and days off. Clocks that count business time stand still outside them."
-    empty_text = "No calendars yet. Make one with your usual working hours; branches choose it."
+    list_title = N_("Calendars")
+    explanation = N_("Working hours and days off. Clocks that count business time stand still outside them.")
+    empty_text = N_("No calendars yet. Make one with your usual working hours; branches choose it.")
     route_base = "/admin/calendars"
     class_permission_name = "Calendars"
     datamodel = Rows(Calendar)

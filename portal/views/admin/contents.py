@@ -17,6 +17,7 @@ from portal.views.admin.tags import TagApi, TagView
 from portal.views.admin.templates import TemplateApi, TemplateView
 from portal.views.admin.tickets import TicketApi
 from portal.views.admin.triage import TriageView
+from portal.wording import N_
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,13 @@ class Section:
 
 
 SECTIONS = (
-    Section("People", "users", (PeopleView, MembersView, RoleView, ApiKeyView, CustomerView, IdentityView)),
-    Section("Places", "building", (BranchView, TierView, CalendarView)),
-    Section("Mail", "mail", (AccountView, TemplateView, TagView)),
-    Section("Rules", "route", (RoutingRuleView, EscalationRuleView, PolicyView, FieldView, TriageView)),
-    Section("Ledgers", "book-open", (EventView, InboxView, OutboxView, DeliveryView, AuditView)),
+    Section(
+        N_("People"), "users", (PeopleView, MembersView, RoleView, ApiKeyView, CustomerView, IdentityView)
+    ),
+    Section(N_("Places"), "building", (BranchView, TierView, CalendarView)),
+    Section(N_("Mail"), "mail", (AccountView, TemplateView, TagView)),
+    Section(N_("Rules"), "route", (RoutingRuleView, EscalationRuleView, PolicyView, FieldView, TriageView)),
+    Section(N_("Ledgers"), "book-open", (EventView, InboxView, OutboxView, DeliveryView, AuditView)),
 )
 # The page of people is FAB's user page, which the security manager registers.
 VIEWS: tuple[type[AdminView], ...] = tuple(

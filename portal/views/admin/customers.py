@@ -12,6 +12,7 @@ from portal.views.admin import checks
 from portal.views.admin.base import AdminApi, AdminView
 from portal.views.admin.fields import LongField
 from portal.views.admin.rows import Rows
+from portal.wording import N_
 
 CHECKS = {"language": checks.language}
 COLUMNS = ["name", "language", "level", "notes"]
@@ -19,11 +20,12 @@ COLUMNS = ["name", "language", "level", "notes"]
 
 class IdentityView(AdminView):
     noun, nouns = "address", "addresses"
-    explanation = (
+    list_title = N_("Addresses")
+    explanation = N_(
         "The addresses of customers on each kind of channel. One whose mail came back for good is blocked: "
         "nothing automatic goes there until it is unblocked."
     )
-    empty_text = "No addresses yet. They come with the first message of a customer."
+    empty_text = N_("No addresses yet. They come with the first message of a customer.")
     route_base = "/admin/addresses"
     class_permission_name = "Customers"
     datamodel = Rows(Identity)
@@ -42,8 +44,9 @@ class IdentityView(AdminView):
 
 class CustomerView(AdminView):
     noun, nouns = "customer", "customers"
-    explanation = "The people who write to you. New ones appear with their first message."
-    empty_text = "No customers yet. The first mail brings the first one."
+    list_title = N_("Customers")
+    explanation = N_("The people who write to you. New ones appear with their first message.")
+    empty_text = N_("No customers yet. The first mail brings the first one.")
     route_base = "/admin/customers"
     class_permission_name = "Customers"
     datamodel = Rows(Customer)

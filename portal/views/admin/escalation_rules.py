@@ -11,6 +11,7 @@ from portal.services import triggers
 from portal.views.admin import checks
 from portal.views.admin.base import AdminApi, AdminView
 from portal.views.admin.rows import Rows
+from portal.wording import N_
 
 CHECKS = {"to_level": checks.level}
 COLUMNS = ["name", "branch", "kind", "value", "to_level", "is_active"]
@@ -32,11 +33,12 @@ def check_rule(rule: EscalationRule) -> None:
 
 class EscalationRuleView(AdminView):
     noun, nouns = "escalation rule", "escalation rules"
-    explanation = (
+    list_title = N_("Escalation rules")
+    explanation = N_(
         "What sends a ticket to a higher tier by itself, besides its clocks. Each rule counts once for a ticket until "
         "it has been handed back and the same happens anew."
     )
-    empty_text = "No rules yet: tickets escalate by hand, and by the clock where their tier says so."
+    empty_text = N_("No rules yet: tickets escalate by hand, and by the clock where their tier says so.")
     route_base = "/admin/escalation-rules"
     class_permission_name = "EscalationRules"
     datamodel = Rows(EscalationRule)

@@ -10,6 +10,7 @@ from portal.services import fields
 from portal.views.admin.base import AdminApi, AdminView
 from portal.views.admin.fields import LinesField, WordField
 from portal.views.admin.rows import Rows
+from portal.wording import N_
 
 # A name heads a column of the export, which a spreadsheet would run as a formula if it began like one.
 NAME_STARTS = ("=", "+", "-", "@")
@@ -101,11 +102,11 @@ def shown_choices(choices: Any) -> str:
 
 class FieldView(AdminView):
     noun, nouns = "field", "fields"
-    list_title = "Ticket fields"
-    explanation = (
+    list_title = N_("Ticket fields")
+    explanation = N_(
         "What your desk wants to know of a ticket besides its type and priority: an order number, a device."
     )
-    empty_text = (
+    empty_text = N_(
         "No fields of your own yet. Make one, and it stands beside every ticket of its branches at once."
     )
     route_base = "/admin/fields"

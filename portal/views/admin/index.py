@@ -9,6 +9,7 @@ from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_login import current_user
 
 from portal.access import access_ticket
+from portal.language import gettext, tell
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,9 @@ class AdminIndex(BaseView):
     @has_access
     @permission_name("read")
     def index(self) -> Any:
-        return self.render_template("admin/index.html", title="Administration", groups=admin_groups())
+        return self.render_template(
+            "admin/index.html", title=gettext("Administration"), groups=admin_groups()
+        )
 
     @expose("/tickets/<int:ticket_id>")
     @has_access
@@ -60,7 +63,7 @@ def admin_groups() -> list[Group]:
         links = tuple(
             Link(
                 url_for(f"{view.__name__}.list"),
-                str(view.list_title) or view.nouns[:1].upper() + view.nouns[1:],
+                tell(str(view.list_title)),
                 view.explanation,
                 request.path.startswith(f"{view.route_base}/"),
             )

@@ -16,6 +16,7 @@ from portal.views.admin import by_hand, show
 from portal.views.admin.base import AdminView
 from portal.views.admin.fields import label_of
 from portal.views.admin.rows import EventRows, Rows
+from portal.wording import N_
 
 
 def _ticket(ticket_id: int | None) -> Any:
@@ -24,8 +25,11 @@ def _ticket(ticket_id: int | None) -> Any:
 
 class EventView(AdminView):
     noun, nouns = "event", "events"
-    explanation = "Every fact of every ticket, as it happened. Figures and clocks are computed from these."
-    empty_text = "Nothing has happened yet."
+    list_title = N_("Events")
+    explanation = N_(
+        "Every fact of every ticket, as it happened. Figures and clocks are computed from these."
+    )
+    empty_text = N_("Nothing has happened yet.")
     route_base = "/admin/events"
     class_permission_name = "Events"
     datamodel = EventRows(Event)
@@ -52,10 +56,11 @@ class EventView(AdminView):
 
 class InboxView(AdminView):
     noun, nouns = "received mail", "received mails"
-    explanation = (
+    list_title = N_("Received mails")
+    explanation = N_(
         "Everything that was accepted, as it came, until it is proven to stand in a ticket – and after."
     )
-    empty_text = "Nothing has come in yet."
+    empty_text = N_("Nothing has come in yet.")
     route_base = "/admin/inbox"
     class_permission_name = "Inbox"
     datamodel = Rows(InboxItem)
@@ -145,8 +150,9 @@ class InboxView(AdminView):
 
 class DeliveryView(AdminView):
     noun, nouns = "delivery", "deliveries"
-    explanation = "What became of each mail for each recipient."
-    empty_text = "Nothing has been sent yet."
+    list_title = N_("Deliveries")
+    explanation = N_("What became of each mail for each recipient.")
+    empty_text = N_("Nothing has been sent yet.")
     route_base = "/admin/deliveries"
     class_permission_name = "Outbox"
     datamodel = Rows(Delivery)
@@ -159,8 +165,9 @@ class DeliveryView(AdminView):
 
 class OutboxView(AdminView):
     noun, nouns = "mail to send", "mails to send"
-    explanation = "Everything that is owed to the outside, and what became of it."
-    empty_text = "Nothing has been sent yet."
+    list_title = N_("Mails to send")
+    explanation = N_("Everything that is owed to the outside, and what became of it.")
+    empty_text = N_("Nothing has been sent yet.")
     route_base = "/admin/outbox"
     class_permission_name = "Outbox"
     datamodel = Rows(OutboxItem)
@@ -198,9 +205,9 @@ class OutboxView(AdminView):
 
 class AuditView(AdminView):
     noun, nouns = "change", "changes"
-    list_title = "Changes of the configuration"
-    explanation = "Who changed what here, from what to what. Passwords are named, never shown."
-    empty_text = "Nothing has been changed yet."
+    list_title = N_("Changes of the configuration")
+    explanation = N_("Who changed what here, from what to what. Passwords are named, never shown.")
+    empty_text = N_("Nothing has been changed yet.")
     route_base = "/admin/audit"
     class_permission_name = "Audit"
     datamodel = Rows(AuditEntry)

@@ -24,6 +24,7 @@ from portal.views.admin.base import AdminApi, AdminView
 from portal.views.admin.fields import EditorField, NumberField, SecretField, TextField, WordField, checked
 from portal.views.admin.rows import Rows
 from portal.views.admin.security import SHORTEST_PASSWORD, set_password
+from portal.wording import N_
 
 PROFILE = ("time_zone", "language", "availability", "capacity", "signature_html")
 ACCOUNT = ["first_name", "last_name", "username", "email", "roles", "active"]
@@ -79,8 +80,9 @@ class PlacesField(Field):
 
 class PeopleView(AdminView):
     noun, nouns = "person", "people"
-    explanation = "Everyone who signs in: what they may do, where they work and at which level."
-    empty_text = "Nobody yet."
+    list_title = N_("People")
+    explanation = N_("Everyone who signs in: what they may do, where they work and at which level.")
+    empty_text = N_("Nobody yet.")
     route_base = "/admin/people"
     class_permission_name = "People"
     datamodel = Rows(User)
@@ -168,10 +170,11 @@ class PeopleView(AdminView):
 
 class MembersView(AdminView):
     noun, nouns = "member", "members"
-    explanation = (
+    list_title = N_("Members")
+    explanation = N_(
         "Who works in which branch, at which level. A person's own page shows all their places at once."
     )
-    empty_text = "Nobody works in a branch yet. Open a person and tick their branches."
+    empty_text = N_("Nobody works in a branch yet. Open a person and tick their branches.")
     route_base = "/admin/members"
     class_permission_name = "Members"
     datamodel = Rows(BranchMembership)
@@ -190,7 +193,8 @@ class MembersView(AdminView):
 
 class RoleView(AdminView):
     noun, nouns = "role", "roles"
-    explanation = (
+    list_title = N_("Roles")
+    explanation = N_(
         "What each role may do. Roles are part of Portal and cannot be changed; people are given them."
     )
     route_base = "/admin/roles"
@@ -211,11 +215,11 @@ class RoleView(AdminView):
 
 class ApiKeyView(AdminView):
     noun, nouns = "API key", "API keys"
-    list_title = "API keys"
-    explanation = (
+    list_title = N_("API keys")
+    explanation = N_(
         "Keys with which programs use the REST interface in a person's name, with that person's rights."
     )
-    empty_text = "No keys yet. A program sends one as “Authorization: Bearer …”."
+    empty_text = N_("No keys yet. A program sends one as “Authorization: Bearer …”.")
     route_base = "/admin/api-keys"
     class_permission_name = "ApiKeys"
     datamodel = Rows(ApiKey)

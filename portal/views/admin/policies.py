@@ -13,6 +13,7 @@ from portal.views.admin import checks
 from portal.views.admin.base import AdminApi, AdminView
 from portal.views.admin.fields import LinesField, PercentsField, WordsField, checked
 from portal.views.admin.rows import Rows
+from portal.wording import N_
 
 PAUSES = {
     "first_response_paused_in": "Pause first response while",
@@ -49,11 +50,13 @@ def check_targets(policy: SlaPolicy) -> None:
 
 class PolicyView(AdminView):
     noun, nouns = "policy", "policies"
-    list_title = "Targets"
-    explanation = (
+    list_title = N_("Targets")
+    explanation = N_(
         "How soon tickets are to be answered and resolved. The first matching policy by position holds."
     )
-    empty_text = "No targets yet, so no clock runs. Make a policy to measure first response and resolution."
+    empty_text = N_(
+        "No targets yet, so no clock runs. Make a policy to measure first response and resolution."
+    )
     route_base = "/admin/policies"
     class_permission_name = "Policies"
     datamodel = Rows(SlaPolicy)

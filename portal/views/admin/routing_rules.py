@@ -6,6 +6,7 @@ from portal.views.admin import checks
 from portal.views.admin.base import AdminApi, AdminView
 from portal.views.admin.fields import LinesField, WordField, checked
 from portal.views.admin.rows import Rows
+from portal.wording import N_
 
 CHECKS = {"conditions": checks.condition, "tags": checks.tags, "tier_level": checks.level}
 COLUMNS = [
@@ -24,10 +25,11 @@ COLUMNS = [
 
 class RoutingRuleView(AdminView):
     noun, nouns = "routing rule", "routing rules"
-    explanation = (
+    list_title = N_("Routing rules")
+    explanation = N_(
         "Where new tickets go. The address decides the branch; these rules, in order, refine or overrule it."
     )
-    empty_text = "No rules yet: every ticket goes to the branch of the address it was written to."
+    empty_text = N_("No rules yet: every ticket goes to the branch of the address it was written to.")
     route_base = "/admin/routing-rules"
     class_permission_name = "RoutingRules"
     datamodel = Rows(RoutingRule)

@@ -32,17 +32,19 @@ from wtforms.validators import DataRequired, EqualTo, Length
 
 from portal.errors_pages import wants_json, wants_partial
 from portal.extensions import csrf, db, limiter
+from portal.language import gettext, ngettext
 from portal.models import Agent
 from portal.models.columns import now
 from portal.services import api_keys, audit, events
 from portal.services.transaction import transaction
 from portal.views.admin import lockout
+from portal.wording import N_
 
 LOGIN_LIMIT = "30 per minute; 300 per hour"
 SHORTEST_PASSWORD = 10
 PAGES_OF_FAB = ("/admin/", "/resetmypassword/")
 SIGNED_IN_AT = "signed_in_at"
-WRONG = "That name and password do not belong together. Check both and try again."
+WRONG = N_("That name and password do not belong together. Check both and try again.")
 
 
 class PasswordForm(DynamicForm):
@@ -273,10 +275,18 @@ def _begin_session(user: User) -> None:
 def _refusal() -> str:
     seconds = g.get("seconds_to_wait")
     if not seconds:
-        return WRONG
-    minutes = -(-seconds // 60)
-    wait = f"{seconds} seconds" if seconds < 60 else f"{minutes} minute{'s' if minutes > 1 else ''}"
-    return f"Too many tries for this name. Wait {wait}, then try again."
+        return gettext(WRONG)
+    if seconds < 60:
+        return ngettext(
+            "Too many tries for this name. Wait %(num)s second, then try again.",
+            "Too many tries for this name. Wait %(num)s seconds, then try again.",
+            seconds,
+        )
+    return ngettext(
+        "Too many tries for this name. Wait %(num)s minute, then try again.",
+        "Too many tries for this name. Wait %(num)s minutes, then try again.",
+        -(-seconds // 60),
+    )
 
 
 def _person(pk: Any) -> tuple[User | None, Any]:

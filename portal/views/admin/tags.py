@@ -3,12 +3,16 @@
 from portal.models import Tag
 from portal.views.admin.base import AdminApi, AdminView
 from portal.views.admin.rows import Rows
+from portal.wording import N_
 
 
 class TagView(AdminView):
     noun, nouns = "tag", "tags"
-    explanation = "Words that agents put on tickets, to find and count them. Everybody uses the same ones."
-    empty_text = "No tags yet. Agents make them as they go; you can also prepare some here."
+    list_title = N_("Tags")
+    explanation = N_(
+        "Words that agents put on tickets, to find and count them. Everybody uses the same ones."
+    )
+    empty_text = N_("No tags yet. Agents make them as they go; you can also prepare some here.")
     route_base = "/admin/tags"
     class_permission_name = "Tags"
     datamodel = Rows(Tag)

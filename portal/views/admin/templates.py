@@ -10,6 +10,7 @@ from portal.views.admin import checks
 from portal.views.admin.base import AdminApi, AdminView
 from portal.views.admin.fields import EditorField, checked
 from portal.views.admin.rows import Rows
+from portal.wording import N_
 
 CHECKS = {
     "body_html": checks.template_body,
@@ -32,8 +33,9 @@ def keep_words(template: ReplyTemplate) -> None:
 
 class TemplateView(AdminView):
     noun, nouns = "template", "templates"
-    explanation = "Prepared replies that agents find, insert and adapt."
-    empty_text = "No templates yet. Write one for the question you answer most often."
+    list_title = N_("Templates")
+    explanation = N_("Prepared replies that agents find, insert and adapt.")
+    empty_text = N_("No templates yet. Write one for the question you answer most often.")
     route_base = "/admin/templates"
     class_permission_name = "Templates"
     datamodel = Rows(ReplyTemplate)

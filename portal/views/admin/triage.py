@@ -10,6 +10,7 @@ from portal.views.admin.base import AdminView
 from portal.views.admin.fields import LongField
 from portal.views.admin.rows import Rows
 from portal.views.console.words import SEVERITIES, TYPES
+from portal.wording import N_
 
 
 def _name_of(value: str) -> str:
@@ -18,11 +19,12 @@ def _name_of(value: str) -> str:
 
 class TriageView(AdminView):
     noun, nouns = "criterion of triage", "criteria of triage"
-    explanation = (
+    list_title = N_("Criteria of triage")
+    explanation = N_(
         "What agents read beside the type and the severity of a ticket, so that everybody judges alike. "
         "The types and severities themselves are the same in every installation; the words about them are yours."
     )
-    empty_text = "There are no criteria."
+    empty_text = N_("There are no criteria.")
     route_base = "/admin/triage"
     class_permission_name = "Triage"
     datamodel = Rows(TriageCriterion)

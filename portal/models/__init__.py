@@ -9,7 +9,7 @@ from portal.models.calendar import Calendar
 from portal.models.customer import Customer, Identity
 from portal.models.desk import AuditEntry, Notification, SavedView
 from portal.models.draft import Draft
-from portal.models.escalation import Escalation, EscalationRule
+from portal.models.escalation import Alert, Escalation, EscalationRule, NotifyTarget
 from portal.models.event import Event
 from portal.models.field import TicketField
 from portal.models.mailbox import Delivery, InboxItem, OutboxItem
@@ -21,6 +21,7 @@ from portal.models.ticket import Tag, Ticket, TicketLink, TriageCriterion
 
 __all__ = [
     "Agent",
+    "Alert",
     "Attachment",
     "AuditEntry",
     "Branch",
@@ -39,6 +40,7 @@ __all__ = [
     "InboxItem",
     "Message",
     "Notification",
+    "NotifyTarget",
     "OutboxItem",
     "PolicyVersion",
     "ReplyTemplate",

@@ -1,5 +1,7 @@
 """The people who log in: FAB's User plus what Portal knows about them."""
 
+from datetime import time
+
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -33,6 +35,9 @@ class Agent(Model):
     density: Mapped[str] = mapped_column(String(12), default="comfortable", server_default="comfortable")
     # Kinds of notifications that this person does not want to hear of.
     muted_kinds: Mapped[list[str]] = mapped_column(ARRAY(String(40)), default=list, server_default="{}")
+    # In the person's own zone: meanwhile mail about escalations waits. Both are set, or neither.
+    quiet_from: Mapped[time | None]
+    quiet_until: Mapped[time | None]
     signature_html: Mapped[str] = mapped_column(default="")
     availability: Mapped[str] = mapped_column(String(16), default="available")
     capacity: Mapped[int] = mapped_column(default=20)

@@ -87,6 +87,8 @@ class EscalationTier(Model):
     on_unacknowledged: Mapped[str] = mapped_column(String(16), default="branch_lead")
     # Percentage of a clock's target at which a ticket of the level below comes here by itself; 0: never.
     escalate_at_percent: Mapped[int] = mapped_column(default=100)
+    # Whether its people get a mail of each escalation, besides the bell.
+    mails_members: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     branch: Mapped[Branch | None] = relationship(back_populates="tiers")
 

@@ -12,7 +12,7 @@ from portal.extensions import db
 from portal.models import Agent, BranchMembership, Escalation, EscalationTier, Ticket
 from portal.models.columns import now
 from portal.rules import escalation as rules
-from portal.services import events, following, notifications, rows, sla, snoozing
+from portal.services import alerts, events, following, notifications, rows, sla, snoozing
 from portal.services.transaction import transaction
 from portal.wording import as_evidence, sentence
 
@@ -201,6 +201,14 @@ def perform(
     notifications.notify_all(
         members, "escalated", says, ticket=ticket, fact_key=f"escalation-{escalation.id}"
     )
+    alerts.owe(
+        ticket,
+        tier,
+        says,
+        fact_key=f"escalation-{escalation.id}",
+        user_ids=members,
+        on_call_ids=escalation.told_ids,
+    )
     if not ladder.names.get(decision.to_level):
         tell_leads(
             ticket,
@@ -208,6 +216,10 @@ def perform(
             sentence("%(says)s Nobody works at %(tier)s, so please see to it.", says=says, tier=tier.name),
             fact_key=f"escalation-nobody-{escalation.id}",
         )
+        if not members:
+            leads = ladder.lead_ids
+            nobody = f"escalation-nobody-{escalation.id}"
+            alerts.owe(ticket, tier, says, fact_key=nobody, user_ids=leads, to_targets=False)
     following.tell(
         ticket,
         says,
@@ -218,11 +230,17 @@ def perform(
     return escalation
 
 
-def tell_leads(ticket: Ticket, ladder: Ladder, text: str, *, fact_key: str) -> list[int]:
-    """Tell whoever leads the ticket's branch, or the admins where nobody does; their ids. Does not commit."""
+def tell_leads(
+    ticket: Ticket, ladder: Ladder, text: str, *, fact_key: str, tier: EscalationTier | None = None
+) -> None:
+    """Tell whoever leads the ticket's branch, or the admins where nobody does. Does not commit.
+
+    With a `tier`, what is owed outside of the desk is owed too: it is the last that happens by itself.
+    """
     told = ladder.lead_ids or notifications.admin_ids()
     notifications.notify_all(told, "unacknowledged", text, ticket=ticket, fact_key=fact_key)
-    return told
+    if tier is not None:
+        alerts.owe(ticket, tier, text, fact_key=fact_key, user_ids=told)
 
 
 def note_acknowledged(ticket: Ticket, escalation: Escalation, actor: User) -> None:

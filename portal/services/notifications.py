@@ -28,6 +28,7 @@ KINDS: Mapping[str, str] = {
     "bounced": N_("An answer of mine came back undelivered"),
     "delivery_failed": N_("An answer of mine could not be delivered"),
     "mailbox_warning": N_("A mailbox is about to stop working (admins)"),
+    "target_failing": N_("A chat service or webhook of a tier keeps failing (admins)"),
     "held_back": N_("An answer that I wrote for later was held back"),
 }
 MOST_SHOWN = 30

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
+from datetime import time
 from zoneinfo import available_timezones
 
 from flask_appbuilder.security.sqla.models import User
@@ -84,6 +85,9 @@ class Preferences:
     availability: str = "available"
     signature_html: str = ""
     muted_kinds: Sequence[str] = ()
+    # Both or neither: while they last, mail about escalations waits.
+    quiet_from: time | None = None
+    quiet_until: time | None = None
 
 
 def preferences_of(user: User) -> Preferences:
@@ -113,6 +117,8 @@ def keep_preferences(user: User, chosen: Preferences) -> None:
                 value=value,
                 listed=", ".join(known),
             )
+    if (chosen.quiet_from is None) is not (chosen.quiet_until is None):
+        raise UserFault("Quiet hours need a beginning and an end. Enter both, or neither.")
     if len(chosen.signature_html) > LONGEST_SIGNATURE:
         raise UserFault("This signature is too long. Shorten it.")
     with transaction():

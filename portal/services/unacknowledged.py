@@ -10,7 +10,7 @@ from portal.extensions import db
 from portal.models import Escalation, Ticket
 from portal.models.columns import now
 from portal.rules import escalation as rules
-from portal.services import escalation, events, notifications, rows
+from portal.services import alerts, escalation, events, notifications, rows
 from portal.services.transaction import transaction
 from portal.wording import as_evidence, sentence
 
@@ -103,6 +103,16 @@ def _take_step(
             reason=decision.reason,
         )
         notifications.notify(decision.person.user_id, "unacknowledged", says, ticket=ticket, fact_key=key)
+        turn = [decision.person.user_id]
+        announced = sentence(
+            "#%(number)s %(subject)s: %(reason)s",
+            number=ticket.number,
+            subject=ticket.subject,
+            reason=decision.reason,
+        )
+        alerts.owe(
+            ticket, ladder.tier(row.to_level), announced, fact_key=key, user_ids=turn, on_call_ids=turn
+        )
     elif decision.to_level is not None:
         raised = rules.EscalationDecision(
             decision.to_level,
@@ -121,7 +131,8 @@ def _take_step(
             subject=ticket.subject,
             reason=decision.reason,
         )
-        escalation.tell_leads(ticket, ladder, says, fact_key=key)
+        tier = next((one for one in ladder.tiers if one.level == row.to_level), None)
+        escalation.tell_leads(ticket, ladder, says, fact_key=key, tier=tier)
     events.announce(ticket)
 
 

@@ -1,7 +1,7 @@
 """The page and the resource of rules that escalate."""
 
 from portal.extensions import db
-from portal.models import EscalationRule
+from portal.models import EscalationRule, NotifyTarget
 
 
 def values(house, **more):
@@ -41,3 +41,22 @@ def test_one_for_every_branch_names_those_without_people(house, make, login):
         follow_redirects=True,
     )
     assert "In South nobody works at level 2" in page.get_data(as_text=True)
+
+
+def test_a_target_keeps_its_address_to_itself(house, login):
+    client, tier = login(house.admin), house.north.tiers[1]
+    form = {"tier": tier.id, "name": "Chat", "is_active": "y"}
+    assert "Enter the address" in client.post("/admin/notify-targets/add", data=form).get_data(as_text=True)
+    page = client.post("/admin/notify-targets/add", data={**form, "url": "foo://bar"}).get_data(as_text=True)
+    assert "No service understands" in page
+    secret = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"
+    response = client.post("/admin/notify-targets/add", data={**form, "url": secret})
+    assert response.status_code == 302, response.get_data(as_text=True)
+    target = db.session.query(NotifyTarget).one()
+    for path in ("list/", f"show/{target.id}", f"edit/{target.id}"):
+        page = client.get(f"/admin/notify-targets/{path}").get_data(as_text=True)
+        assert "TIiajkdnlazkcOXrIdevi7FQ" not in page
+        assert "Chat" in page
+    assert client.post(f"/admin/notify-targets/edit/{target.id}", data=form).status_code == 302
+    db.session.refresh(target)
+    assert target.shown == "Slack"

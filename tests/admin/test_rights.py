@@ -20,6 +20,7 @@ RIGHTS = {
     "Fields": {"Auditor": "read"},
     "Inbox": {"Auditor": "read"},
     "Members": {"Auditor": "read", "Lead": "read"},
+    "NotifyTargets": {"Auditor": "read"},
     "Outbox": {"Auditor": "read"},
     "People": {"Auditor": "read"},
     "Policies": {"Auditor": "read"},

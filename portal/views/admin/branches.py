@@ -88,6 +88,7 @@ TIER_COLUMNS = [
     "acknowledge_within_minutes",
     "on_unacknowledged",
     "escalate_at_percent",
+    "mails_members",
 ]
 
 
@@ -130,12 +131,15 @@ class TierView(AdminView):
         "acknowledge_within_minutes": "Acknowledge within (minutes)",
         "on_unacknowledged": "If nobody acknowledges",
         "escalate_at_percent": "Escalate by itself at (%)",
+        "mails_members": "Mail its people",
     }
     description_columns = {
         "branch": "Leave empty for a tier that every branch without its own uses.",
         "level": "1 answers first; 2 is escalated to.",
         "acknowledge_within_minutes": "How long an escalation may wait for someone to take it.",
         "escalate_at_percent": "Of a clock's target: 100 is when it is due, 75 is earlier, 0 is never.",
+        "mails_members": "Of each escalation, besides the bell. In their quiet hours mail waits, except for whoever "
+        "is on call.",
     }
 
 

@@ -10,6 +10,7 @@ from portal.views.admin.customers import CustomerApi, CustomerView, IdentityView
 from portal.views.admin.escalation_rules import EscalationRuleApi, EscalationRuleView
 from portal.views.admin.fields_of_tickets import FieldApi, FieldView
 from portal.views.admin.ledgers import AuditView, DeliveryView, EventView, InboxView, OutboxView
+from portal.views.admin.notify_targets import NotifyTargetView
 from portal.views.admin.people import ApiKeyView, MemberApi, MembersView, PeopleApi, PeopleView, RoleView
 from portal.views.admin.policies import PolicyApi, PolicyView
 from portal.views.admin.routing_rules import RoutingRuleApi, RoutingRuleView
@@ -33,7 +34,7 @@ SECTIONS = (
     Section(
         N_("People"), "users", (PeopleView, MembersView, RoleView, ApiKeyView, CustomerView, IdentityView)
     ),
-    Section(N_("Places"), "building", (BranchView, TierView, CalendarView)),
+    Section(N_("Places"), "building", (BranchView, TierView, NotifyTargetView, CalendarView)),
     Section(N_("Mail"), "mail", (AccountView, TemplateView, TagView)),
     Section(N_("Rules"), "route", (RoutingRuleView, EscalationRuleView, PolicyView, FieldView, TriageView)),
     Section(N_("Ledgers"), "book-open", (EventView, InboxView, OutboxView, DeliveryView, AuditView)),

@@ -1,5 +1,6 @@
 """What is one person's own: the bell, and how the desk looks and sounds for them."""
 
+from datetime import time
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -68,6 +69,8 @@ def keep_settings() -> Any:
                 availability=form.get("availability", "available"),
                 signature_html=form.get("signature", ""),
                 muted_kinds=[kind for kind in notifications.KINDS if kind not in heard],
+                quiet_from=_time("quiet_from"),
+                quiet_until=_time("quiet_until"),
             ),
         )
     except UserFault as fault:
@@ -76,6 +79,17 @@ def keep_settings() -> Any:
     refresh()
     flash(gettext("Your settings are kept."), "success")
     return redirect(url_for("console.settings"), 303)
+
+
+def _time(name: str) -> time | None:
+    """A time of the day as the browser writes it; None where there is none."""
+    written = request.form.get(name, "").strip()
+    if not written:
+        return None
+    try:
+        return time.fromisoformat(written).replace(tzinfo=None)
+    except ValueError as error:
+        raise UserFault("“%(value)s” is no time of the day. Write it like 22:00.", value=written) from error
 
 
 def _settings_page() -> str:

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -127,6 +127,10 @@ class AdminView(RequestFilters, ModelView):
 
     def check_may_delete(self, row: Any) -> None:
         """Raise UserFault where the row has to stay."""
+
+    def notices(self) -> Sequence[str]:
+        """What is wrong with the noun at present, above its list; sentences to be told."""
+        return ()
 
     # Pages.
 

@@ -11,6 +11,7 @@ from portal.errors import UserFault
 from portal.language import says
 from portal.models import Branch, EscalationTier
 from portal.rules.templating import PLACEHOLDERS
+from portal.services import tiers
 from portal.views.admin import checks, reach
 from portal.views.admin.base import AdminApi, AdminView
 from portal.views.admin.fields import EditorField, checked
@@ -141,6 +142,12 @@ class TierView(AdminView):
         "mails_members": "Of each escalation, besides the bell. In their quiet hours mail waits, except for whoever "
         "is on call.",
     }
+
+    def check_row(self, row: EscalationTier) -> None:
+        tiers.check_tier(row)
+
+    def notices(self) -> list[str]:
+        return [nobody.says() for nobody in tiers.without_people()]
 
 
 class BranchView(AdminView):
@@ -275,3 +282,6 @@ class TierApi(AdminApi):
     list_columns = show_columns = ["id", *TIER_COLUMNS[1:], "branch.id", "branch.name"]
     add_columns = edit_columns = TIER_COLUMNS
     search_columns = ["name", "branch", "level"]
+
+    def check_row(self, row: EscalationTier) -> None:
+        tiers.check_tier(row)

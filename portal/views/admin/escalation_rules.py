@@ -7,7 +7,7 @@ from portal.models import EscalationRule
 from portal.models.branch import PRIORITIES
 from portal.models.ticket import TICKET_TYPES
 from portal.rules.triggers import KINDS
-from portal.services import triggers
+from portal.services import tiers, triggers
 from portal.views.admin import checks
 from portal.views.admin.base import AdminApi, AdminView
 from portal.views.admin.rows import Rows
@@ -60,6 +60,9 @@ class EscalationRuleView(AdminView):
 
     def check_row(self, row: EscalationRule) -> None:
         check_rule(row)
+
+    def notices(self) -> list[str]:
+        return [nobody.says() for nobody in tiers.without_people()]
 
 
 class EscalationRuleApi(AdminApi):

@@ -1,5 +1,6 @@
 """The people who log in: account, profile and places in branches on one page; roles; keys for their programs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +14,12 @@ from sqlalchemy import select
 from wtforms import Field, Form
 from wtforms.validators import Length, Optional
 
-from portal.access import ADMIN
+from portal.access import ADMIN, branch_ids
 from portal.errors import UserFault
 from portal.extensions import db
 from portal.models import Agent, Branch, BranchMembership
 from portal.models.agent import AVAILABILITIES
-from portal.services import api_keys, audit
+from portal.services import api_keys, audit, tiers
 from portal.views.admin import checks, roles
 from portal.views.admin.base import AdminApi, AdminView
 from portal.views.admin.fields import EditorField, NumberField, SecretField, TextField, WordField, checked
@@ -189,6 +190,9 @@ class MembersView(AdminView):
         "tier_level": "1 answers first; 2 is escalated to.",
         "on_call_order": "Whom escalations ask first, second … Leave empty for nobody special.",
     }
+
+    def notices(self) -> Sequence[str]:
+        return [nobody.says() for nobody in tiers.without_people(branch_ids(current_user))]
 
 
 class RoleView(AdminView):

@@ -320,7 +320,8 @@ def _reason(trigger: Trigger) -> str:
 
 
 def _soonest(tier: Tier, clocks: Iterable[ClockView]) -> tuple[datetime, str] | None:
-    if tier.escalate_at_percent <= 0:
+    # A clock asks for nothing once it is late: more than 100 percent is never.
+    if not 0 < tier.escalate_at_percent <= 100:
         return None
     moments = (
         (moment_at_percent(clock, tier.escalate_at_percent), clock.kind)

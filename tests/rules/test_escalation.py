@@ -109,3 +109,10 @@ def test_a_finished_ticket_goes_nowhere() -> None:
     path = escalation_path(facts(status="resolved"), ticket_clocks(NOW))
     assert {step.state for step in path} == {"here", "later"}
     assert all(step.at is None for step in path)
+
+
+def test_a_share_beyond_the_target_is_never_reached_and_never_announced() -> None:
+    tiers = (FIRST, Tier(2, "Specialists", escalate_at_percent=120, members=("bob",)))
+    beyond = EscalationFacts("open", 1, tiers)
+    assert decide_escalation(beyond, BREACH).to_level is None
+    assert escalation_path(beyond, ticket_clocks(NOW))[1].at is None

@@ -57,7 +57,11 @@ BRANCH_CHECKS = {
     "automatic_per_ticket": check_automatic,
     "attachment_limit_mb": check_attached,
 }
-TIER_CHECKS = {"level": checks.level, "escalate_at_percent": checks.percent}
+TIER_CHECKS = {
+    "level": checks.level,
+    "escalate_at_percent": checks.percent,
+    "acknowledge_within_minutes": checks.minutes_to_acknowledge,
+}
 PLACE_COLUMNS = [
     "name",
     "code",

@@ -148,9 +148,15 @@ def template_actions(value: Any) -> None:
 
 
 def percent(value: Any) -> None:
-    """A share of a target; over 100 is after it."""
-    if not 0 <= int(value or 0) <= 1000:
-        raise UserFault("Enter a percentage from 0 to 1000.")
+    """A share of a target at which a tier takes tickets; 0 is never, 100 when the target is reached."""
+    if not 0 <= int(value or 0) <= 100:
+        raise UserFault("Enter a percentage from 0 (never) to 100 (when it is due).")
+
+
+def minutes_to_acknowledge(value: Any) -> None:
+    """How long an escalation may wait: up to a week."""
+    if value is None or not 1 <= int(value) <= 7 * 24 * 60:
+        raise UserFault("Enter how many minutes, from 1 to 10080 (a week).")
 
 
 def port(value: Any) -> None:

@@ -1,6 +1,6 @@
 """Reads of the queue: a page of tickets, and how many stand in each view. No statement reads a whole table."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,20 @@ from sqlalchemy.orm import defer, joinedload, selectinload
 
 from portal import access
 from portal.extensions import db
-from portal.models import Branch, BranchMembership, Customer, ReplyTemplate, SavedView, Tag, Ticket, User
+from portal.models import (
+    Branch,
+    BranchMembership,
+    Customer,
+    Escalation,
+    ReplyTemplate,
+    SavedView,
+    Tag,
+    Ticket,
+    User,
+)
 from portal.views.console.filters import VIEWS, TicketFilter, filter_from
 from portal.views.console.paging import PAGE_SIZE
+from portal.views.console.rows import Raised
 
 COUNT_CAP = 1000
 MOST_SAVED_VIEWS = 20
@@ -39,6 +50,22 @@ def page_of(wanted: TicketFilter, user: User, after: str = "", size: int = PAGE_
     tickets = db.session.scalars(found.options(*_what_rows_show())).all()
     has_more = len(tickets) > size
     return Page(tuple(tickets[:size]), order.cursor(tickets[size - 1]) if has_more else "")
+
+
+def raised_of(tickets: Sequence[Ticket]) -> dict[int, Raised]:
+    """The open escalations to the tiers where these tickets are. One statement; none where all are at the first."""
+    higher = {ticket.id: ticket.tier_level for ticket in tickets if ticket.tier_level > 1}
+    if not higher:
+        return {}
+    columns = (Escalation.created_at, Escalation.acknowledge_by, Escalation.acknowledged_at)
+    found = select(Escalation.ticket_id, Escalation.to_level, *columns).where(
+        Escalation.ticket_id.in_(higher), Escalation.ended_at.is_(None)
+    )
+    return {
+        ticket_id: Raised(since, acknowledge_by, acknowledged_at)
+        for ticket_id, level, since, acknowledge_by, acknowledged_at in db.session.execute(found)
+        if level == higher[ticket_id]
+    }
 
 
 def numbers_of(wanted: TicketFilter, user: User, most: int) -> list[int]:

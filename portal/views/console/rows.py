@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from flask import url_for
 from markupsafe import Markup
@@ -30,6 +31,15 @@ class Chip:
     title: str
     due_at: str = ""
     warn_at: str = ""
+
+
+@dataclass(frozen=True)
+class Raised:
+    """An open escalation to the tier where a ticket is: when, until when to acknowledge it, and when that was done."""
+
+    since: datetime
+    acknowledge_by: datetime | None
+    acknowledged_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,9 @@ class Row:
     is_urgent: bool = False
     is_critical: bool = False
     has_assignee: bool = False
+    # Of an escalation to its tier: how long somebody still has to acknowledge it, or that somebody has.
+    acknowledge: Chip | None = None
+    acknowledged: str = ""
 
     @property
     def mark(self) -> str:
@@ -75,10 +88,12 @@ def rows_of(
     presence: Mapping[int, tuple[Present, ...]] | None = None,
     shows_branch: bool = False,
     found: Mapping[int, Markup] | None = None,
+    raised: Mapping[int, Raised] | None = None,
 ) -> list[Row]:
     """The rows of these tickets, whose branch, customer, assignee and tags are loaded.
 
     `found` are the pieces of messages in which a search found its words; they stand in the place of the last words.
+    `raised` are the escalations to the tiers where they are.
     """
     # One address for all: making it anew would take longer than the rest of a row.
     before, after = url_for("console.ticket", number=0, **wanted.to_args()).split("/tickets/0", 1)
@@ -92,6 +107,11 @@ def rows_of(
         )
         for ticket in tickets
     ]
+    if raised:
+        rows = [
+            replace(row, **_escalation_of(raised[ticket.id], reader)) if ticket.id in raised else row
+            for ticket, row in zip(tickets, rows, strict=True)
+        ]
     if not found:
         return rows
     return [
@@ -119,6 +139,28 @@ def chip_of(ticket: Ticket, reader: Reader) -> Chip | None:
         due_at=ticket.next_due_at.isoformat(),
         warn_at=(ticket.next_due_at - timedelta(minutes=AT_RISK_MINUTES)).isoformat(),
     )
+
+
+def _escalation_of(raised: Raised, reader: Reader) -> dict[str, Any]:
+    """What a row says of it: acknowledged, so long left, or that all steps have been taken."""
+    if raised.acknowledged_at is not None:
+        return {"acknowledged": reader.moment(raised.acknowledged_at)}
+    word = gettext("Acknowledge")
+    if raised.acknowledge_by is None:
+        title = gettext("Nobody has acknowledged it, and everybody has been told.")
+        return {"acknowledge": Chip("", gettext("not acknowledged"), "late", title)}
+    seconds = (raised.acknowledge_by - reader.at).total_seconds()
+    when = reader.moment(raised.acknowledge_by)
+    return {
+        "acknowledge": Chip(
+            word=word,
+            text=words.countdown(seconds),
+            tone="late" if seconds < 0 else "warn",
+            title=gettext("Nobody has acknowledged it yet. Next step: %(moment)s", moment=when),
+            due_at=raised.acknowledge_by.isoformat(),
+            warn_at=raised.since.isoformat(),
+        )
+    }
 
 
 def tone_of(due_at: datetime, at: datetime) -> str:

@@ -173,6 +173,17 @@ def _load_people(session: psycopg.Connection, installation: Installation, made: 
         VALUES ('Standard', 100, 240, 480, 4320, true, true)
         """
     )
+    session.execute(
+        """
+        WITH version AS (
+            INSERT INTO policy_version (policy_id, number, name, first_response_minutes, next_response_minutes,
+                resolution_minutes, is_business_time)
+            SELECT id, 1, name, first_response_minutes, next_response_minutes, resolution_minutes, is_business_time
+            FROM sla_policy RETURNING id, policy_id
+        )
+        UPDATE sla_policy SET version_id = version.id FROM version WHERE version.policy_id = sla_policy.id
+        """
+    )
     roles = dict(session.execute("SELECT name, id FROM ab_role").fetchall())
     _add_person(session, 1, "bench-admin", hashed, roles["Admin"])
     for branch_id in range(1, world.BRANCH_COUNT + 1):

@@ -30,7 +30,8 @@ COLUMNS = {
     "identity": "id customer_id kind address suppressed_reason created_at",
     "ticket": (
         "id number subject status priority type severity language branch_id tier_level assignee_id customer_id "
-        "channel_kind account_id policy_id created_at last_activity_at last_customer_message_at picked_up_at "
+        "channel_kind account_id policy_id policy_version_id calendar_id created_at last_activity_at "
+        "last_customer_message_at picked_up_at "
         "first_viewed_at first_responded_at resolved_at closed_at unread_since snippet is_last_message_ours "
         "message_count reopened_count next_due_at next_due_kind is_breached is_paused revision"
     ),
@@ -198,6 +199,8 @@ class _Maker:
             customer + 1,
             "email",
             branch_id,
+            1,
+            1,
             1,
             stamp(created),
             stamp(last),

@@ -18,7 +18,7 @@ def create_app(settings: Settings | None = None, *, with_admin: bool = True) -> 
     from flask import Flask
     from werkzeug.middleware.proxy_fix import ProxyFix
 
-    from portal import access, assets, cli, embedded, enqueue, errors_pages, live, logs, security
+    from portal import access, assets, cli, embedded, enqueue, errors_pages, icons, live, logs, security
     from portal.extensions import ckeditor, csrf, db, limiter, migrate
     from portal.redis_handle import redis_handle
 
@@ -37,6 +37,7 @@ def create_app(settings: Settings | None = None, *, with_admin: bool = True) -> 
     live.install(db.session)
     security.install_security(app)
     assets.install_assets(app)
+    icons.install_icons(app)
     cli.install_commands(app)
     if with_admin:
         csrf.init_app(app)

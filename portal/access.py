@@ -11,12 +11,13 @@ from typing import Any
 from flask import g, has_request_context
 from flask_login import current_user
 from sqlalchemy import ColumnElement, Select, false, or_, select, true
-from sqlalchemy.orm import ORMExecuteState, with_loader_criteria
+from sqlalchemy.orm import ORMExecuteState, joinedload, with_loader_criteria
 
 from portal.errors import Forbidden, NotFound
 from portal.extensions import db
 from portal.models import (
     Attachment,
+    Branch,
     BranchMembership,
     Clock,
     Customer,
@@ -266,7 +267,11 @@ def _access_one(user: User, found: Select[Any], *, for_change: bool = False, nou
 
 def _load_memberships(user_id: int) -> dict[int, BranchMembership]:
     # The scope of a request is made of these: asking for it here would ask for them twice.
-    found = select(BranchMembership).where(BranchMembership.user_id == user_id)
+    found = (
+        select(BranchMembership)
+        .where(BranchMembership.user_id == user_id)
+        .options(joinedload(BranchMembership.branch).load_only(Branch.id, Branch.name))
+    )
     places = db.session.scalars(found.execution_options(is_unscoped=True))
     return {place.branch_id: place for place in places}
 

@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import tempfile
+from dataclasses import dataclass
 from functools import lru_cache
 from gettext import NullTranslations
 from pathlib import Path
@@ -21,6 +22,7 @@ from flask import Flask, current_app, g, has_app_context, has_request_context, r
 from flask_babel import get_babel, get_domain, get_locale
 from flask_babel.speaklater import LazyString
 from flask_login import current_user
+from markupsafe import Markup
 
 from portal.errors import UserFault
 from portal.wording import Sentence
@@ -40,7 +42,6 @@ def install_language(app: Flask) -> None:
     """Choose the language of each request; after Flask-AppBuilder, which brings Flask-Babel."""
     with app.app_context():
         get_babel().locale_selector = language
-    app.jinja_env.globals["language"] = spoken
     app.jinja_env.globals["script_words"] = script_words
     app.jinja_env.filters["tell"] = tell
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
@@ -50,6 +51,8 @@ def install_language(app: Flask) -> None:
         pgettext=lambda context, words: catalogue().pgettext(context, words),
         npgettext=lambda context, one, many, num: catalogue().npgettext(context, one, many, num),
     )
+    # In place of Jinja's own, which makes the same words safe anew each time: a page says hundreds.
+    app.jinja_env.globals.update(_=_said, language=spoken)
 
 
 def language() -> str:
@@ -90,29 +93,46 @@ def lazy_gettext(words: str) -> str:
 
 
 def catalogue() -> NullTranslations:
-    """The words of this request's language, looked up once: a page asks hundreds of times."""
-    if not has_app_context():
-        return _NOTHING
-    kept: NullTranslations | None = g.get("catalogue")
-    if kept is None:
-        kept = g.catalogue = get_domain().get_translations()
-    return kept
+    """The words of this request's language."""
+    return _speech().catalogue
 
 
 def refresh() -> None:
     """Forget the language of this request, for whoever has just chosen another one."""
-    g.pop("catalogue", None)
+    g.pop("speech", None)
     flask_babel.refresh()
 
 
 def spoken() -> str:
     """The language of this request as a tag: en, de."""
-    return str(get_locale() or SOURCE)
+    return _speech().tag
 
 
 def formats() -> Locale:
     """How dates and numbers are written in this request."""
-    return _formats(spoken())
+    return _speech().formats
+
+
+@dataclass(frozen=True, slots=True)
+class _Speech:
+    tag: str
+    catalogue: NullTranslations
+    formats: Locale
+    # What templates have said in this language, as they say it.
+    said: dict[str, Markup]
+
+
+def _speech() -> _Speech:
+    """The language of this request, looked up once: a page asks hundreds of times."""
+    if not has_app_context():
+        return _Speech(SOURCE, _NOTHING, _formats(SOURCE), {})
+    try:
+        kept: _Speech = g.speech
+    except AttributeError:
+        tag = str(get_locale() or SOURCE)
+        words = get_domain().get_translations()
+        kept = g.speech = _Speech(tag, words, _formats(tag), _said_in(words))
+    return kept
 
 
 @lru_cache
@@ -152,6 +172,21 @@ def _told(value: Any) -> Any:
     if isinstance(value, tuple):
         return ", ".join(str(_told(each)) for each in value)
     return tell(value) if isinstance(value, Sentence) else value
+
+
+def _said(words: str, **values: Any) -> Markup:
+    """What `_` is in a template: the words are ours and safe, the values are escaped."""
+    speech = _speech()
+    said = speech.said.get(words)
+    if said is None:
+        said = speech.said[words] = Markup(speech.catalogue.gettext(words))  # noqa: S704 - our own words
+    return said % values if values or "%" in said else said
+
+
+@lru_cache(maxsize=20)
+def _said_in(_catalogue: NullTranslations) -> dict[str, Markup]:
+    """Kept as long as the catalogue: templates say only what is written in them."""
+    return {}
 
 
 def compiled(var_dir: Path) -> Path:

@@ -1,7 +1,7 @@
 """The desk's own fields: their definitions, and what these say of a ticket's values. `tickets.set_field` writes one."""
 
 import json
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from flask import g, has_request_context
 from flask_appbuilder.security.sqla.models import User
@@ -52,6 +52,7 @@ def visible_definitions(user: User) -> list[rules.Field]:
     return [field for field in definitions() if ids is None or not field.branch_ids or field.branch_ids & ids]
 
 
+@cache
 def definitions_as_json() -> ScalarSelect[str]:
     """Every field in one text of a row: a page that reads a row anyway takes them along, for `keep_definitions`."""
     branches = (

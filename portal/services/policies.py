@@ -113,9 +113,10 @@ def newest_version(policy: SlaPolicy) -> PolicyVersion:
 
 def version_id_of(ticket: Ticket) -> int | None:
     """The version by which the ticket is measured now; of one that says none, its policy's newest."""
-    if ticket.policy_version_id is None and ticket.policy_id is not None:
-        return _version_id(ticket.policy_id)
-    return ticket.policy_version_id
+    if ticket.policy_version_id is not None or ticket.policy_id is None:
+        return ticket.policy_version_id
+    policy = db.session.get_one(SlaPolicy, ticket.policy_id)
+    return policy.version_id or newest_version(policy).id
 
 
 def rules_of(version_ids: Collection[int]) -> dict[int, rules.Policy]:

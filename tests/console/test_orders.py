@@ -1,5 +1,7 @@
 """Every order of the lists of work stands in an index: nothing is sorted, whoever looks and however far they page."""
 
+import re
+
 import pytest
 from sqlalchemy import text
 
@@ -47,7 +49,8 @@ def test_of_several_branches_each_gives_its_first_ones(make: Factory, sort: str)
     user = make.agent(branch=make.branch())
     make.membership(user, make.branch())
     plan = plan_of(TicketFilter(view="open", sort=sort), user)
-    assert "ix_ticket_open_branch_" in plan, plan
+    # Which of the two that hold this order depends on how many rows the planner believes in.
+    assert re.search(r"ix_ticket_(open_)?branch_", plan), plan
     assert "Seq Scan on ticket" not in plan, plan
 
 

@@ -91,7 +91,7 @@ def test_a_ticket_that_is_answered_between_two_pages_loses_no_other(make: Factor
     all_of_them = make.tickets(12, branch)
     wanted = TicketFilter(view="open")
     first = lists.page_of(wanted, agent, size=5)
-    first.tickets[0].status = "resolved"
+    db.session.get_one(Ticket, first.tickets[0].id).status = "resolved"
     db.session.flush()
     second = lists.page_of(wanted, agent, first.next_cursor, size=7)
     read = [ticket.id for ticket in (*first.tickets, *second.tickets)]

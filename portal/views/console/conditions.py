@@ -13,6 +13,7 @@ from sqlalchemy import (
     cast,
     exists,
     false,
+    func,
     literal,
     literal_column,
     or_,
@@ -23,7 +24,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from portal import access
 from portal.models import Identity, Message, Tag, Ticket, User
-from portal.models.columns import now
 from portal.models.customer import IDENTITY_KINDS
 from portal.models.ticket import ticket_tag
 from portal.rules.fields import Condition
@@ -180,8 +180,9 @@ def _json(value: Any) -> ColumnElement[Any]:
 
 
 def _of_sla(state: str) -> ColumnElement[bool] | None:
-    at = now()
-    soon = at + timedelta(minutes=AT_RISK_MINUTES)
+    # The database's clock: the statement is then the same a minute later.
+    at: ColumnElement[datetime] = func.statement_timestamp()
+    soon = at + literal_column(f"interval '{AT_RISK_MINUTES} minutes'")
     match state:
         case "late":
             return Ticket.is_breached.is_(True)

@@ -187,6 +187,11 @@ class TicketFilter:
             )
         return tickets.where(*conditions_of(self, user))
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether what it asks the database depends on nothing but itself and the person's reach."""
+        return not (self.text or self.fields)
+
     def of(self, user: User) -> Select[Any]:
         """The tickets within the person's reach that match, in this filter's order."""
         return self.order.applied(self.apply(access.visible_tickets(user), user))

@@ -6,7 +6,7 @@ An address carries where the last page ended (`after`), never how many rows to s
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, DateTime, Integer, Select, func, literal_column, tuple_
 from sqlalchemy import cast as sql_cast
@@ -17,6 +17,9 @@ from portal.language import lazy_gettext
 from portal.models import Ticket
 from portal.models.branch import PRIORITIES
 from portal.models.ticket import URGENCY_ORDER
+
+if TYPE_CHECKING:
+    from portal.views.console.lists import Listed
 
 PAGE_SIZE = 50
 NEVER = "infinity"
@@ -34,7 +37,7 @@ class Key:
     """One part of an order: what the database compares, and its text for a row and back."""
 
     column: ColumnElement[Any] | InstrumentedAttribute[Any]
-    write: Callable[[Ticket], str]
+    write: Callable[[Any], str]
     read: Callable[[str], Any]
 
 
@@ -64,7 +67,7 @@ class Order:
         columns = tuple_(*(key.column for key in self.keys))
         return columns < tuple_(*values) if self.is_descending else columns > tuple_(*values)
 
-    def cursor(self, ticket: Ticket) -> str:
+    def cursor(self, ticket: "Ticket | Listed") -> str:
         """The cursor that names this row."""
         return "~".join(key.write(ticket) for key in self.keys)
 
@@ -88,11 +91,11 @@ def _number(text: str) -> int:
     return number
 
 
-def _due(ticket: Ticket) -> str:
+def _due(ticket: "Ticket | Listed") -> str:
     return ticket.next_due_at.isoformat() if ticket.next_due_at else NEVER
 
 
-def _back(ticket: Ticket) -> str:
+def _back(ticket: "Ticket | Listed") -> str:
     return ticket.snoozed_until.isoformat() if ticket.snoozed_until else NEVER
 
 

@@ -163,7 +163,6 @@ def list_context(wanted: TicketFilter) -> dict[str, Any]:
             words.reader(),
             presence=presence.of_tickets(ticket.id for ticket in page.tickets),
             shows_branch=(ids is None or len(ids) > 1) and len(wanted.branch) != 1,
-            raised=lists.raised_of(page.tickets),
             found=search.snippets_of(wanted.text, found, [ticket.id for ticket in page.tickets]),
         ),
         "current": request.args.get("current", type=int),

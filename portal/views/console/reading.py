@@ -6,6 +6,7 @@ Bodies are fetched no further than they are shown at once: long ones, quoted tex
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -168,6 +169,7 @@ def ticket_of(user: User, number: int) -> Found:
     )
 
 
+@cache
 def _follower_names() -> ColumnElement[str]:
     """Those who follow the ticket and may still see it, a name a line."""
     follower = aliased(User)
@@ -180,6 +182,7 @@ def _follower_names() -> ColumnElement[str]:
     )
 
 
+@cache
 def _links() -> ColumnElement[str]:
     """The ticket's links as a JSON text, those to tickets that went into another one left out."""
     # Tables, not rows of the session: what may be shown of a ticket out of reach is decided link by link.

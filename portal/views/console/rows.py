@@ -15,6 +15,7 @@ from portal.rules import lifecycle
 from portal.views.console import words
 from portal.views.console.conditions import AT_RISK_MINUTES
 from portal.views.console.filters import TicketFilter
+from portal.views.console.lists import Listed
 from portal.views.console.presence import Present
 from portal.views.console.words import Reader
 
@@ -32,14 +33,10 @@ class Chip:
     due_at: str = ""
     warn_at: str = ""
 
-
-@dataclass(frozen=True)
-class Raised:
-    """An open escalation to the tier where a ticket is: when, until when to acknowledge it, and when that was done."""
-
-    since: datetime
-    acknowledge_by: datetime | None
-    acknowledged_at: datetime | None
+    @property
+    def says(self) -> str:
+        """What stands in it."""
+        return f"{self.word} {self.text}".strip()
 
 
 @dataclass(frozen=True)
@@ -81,19 +78,17 @@ class Row:
 
 
 def rows_of(
-    tickets: Sequence[Ticket],
+    tickets: Sequence[Listed],
     wanted: TicketFilter,
     reader: Reader,
     *,
     presence: Mapping[int, tuple[Present, ...]] | None = None,
     shows_branch: bool = False,
     found: Mapping[int, Markup] | None = None,
-    raised: Mapping[int, Raised] | None = None,
 ) -> list[Row]:
-    """The rows of these tickets, whose branch, customer, assignee and tags are loaded.
+    """The rows of these tickets.
 
     `found` are the pieces of messages in which a search found its words; they stand in the place of the last words.
-    `raised` are the escalations to the tiers where they are.
     """
     # One address for all: making it anew would take longer than the rest of a row.
     before, after = url_for("console.ticket", number=0, **wanted.to_args()).split("/tickets/0", 1)
@@ -107,11 +102,6 @@ def rows_of(
         )
         for ticket in tickets
     ]
-    if raised:
-        rows = [
-            replace(row, **_escalation_of(raised[ticket.id], reader)) if ticket.id in raised else row
-            for ticket, row in zip(tickets, rows, strict=True)
-        ]
     if not found:
         return rows
     return [
@@ -120,7 +110,7 @@ def rows_of(
     ]
 
 
-def chip_of(ticket: Ticket, reader: Reader) -> Chip | None:
+def chip_of(ticket: Ticket | Listed, reader: Reader) -> Chip | None:
     """The clock that a list shows: the one due soonest, that it is paused, or none."""
     if ticket.status not in lifecycle.OPEN_STATUSES:
         return None
@@ -141,24 +131,26 @@ def chip_of(ticket: Ticket, reader: Reader) -> Chip | None:
     )
 
 
-def _escalation_of(raised: Raised, reader: Reader) -> dict[str, Any]:
+def _escalation_of(ticket: Listed, reader: Reader) -> dict[str, Any]:
     """What a row says of it: acknowledged, so long left, or that all steps have been taken."""
-    if raised.acknowledged_at is not None:
-        return {"acknowledged": reader.moment(raised.acknowledged_at)}
+    if ticket.raised_at is None:
+        return {}
+    if ticket.acknowledged_at is not None:
+        return {"acknowledged": reader.moment(ticket.acknowledged_at)}
     word = gettext("Acknowledge")
-    if raised.acknowledge_by is None:
+    if ticket.acknowledge_by is None:
         title = gettext("Nobody has acknowledged it, and everybody has been told.")
         return {"acknowledge": Chip("", gettext("not acknowledged"), "late", title)}
-    seconds = (raised.acknowledge_by - reader.at).total_seconds()
-    when = reader.moment(raised.acknowledge_by)
+    seconds = (ticket.acknowledge_by - reader.at).total_seconds()
+    when = reader.moment(ticket.acknowledge_by)
     return {
         "acknowledge": Chip(
             word=word,
             text=words.countdown(seconds),
             tone="late" if seconds < 0 else "warn",
             title=gettext("Nobody has acknowledged it yet. Next step: %(moment)s", moment=when),
-            due_at=raised.acknowledge_by.isoformat(),
-            warn_at=raised.since.isoformat(),
+            due_at=ticket.acknowledge_by.isoformat(),
+            warn_at=ticket.raised_at.isoformat(),
         )
     }
 
@@ -171,7 +163,7 @@ def tone_of(due_at: datetime, at: datetime) -> str:
     return "warn" if seconds <= AT_RISK_MINUTES * 60 else ""
 
 
-def _chip_title(ticket: Ticket, reader: Reader, seconds: float) -> str:
+def _chip_title(ticket: Ticket | Listed, reader: Reader, seconds: float) -> str:
     assert ticket.next_due_at is not None
     label = words.clock(ticket.next_due_kind or "")
     when = reader.moment(ticket.next_due_at)
@@ -182,19 +174,25 @@ def _chip_title(ticket: Ticket, reader: Reader, seconds: float) -> str:
     return gettext("%(clock)s due %(when)s: %(span)s left", clock=label, when=when, span=words.span(seconds))
 
 
+def _assignee(ticket: Listed, reader: Reader) -> str:
+    if ticket.assignee_id == reader.user_id:
+        return gettext("you")
+    return ticket.assignee_name or gettext("unassigned")
+
+
 def _row(
-    ticket: Ticket,
+    ticket: Listed,
     url: str,
     reader: Reader,
     present: tuple[Present, ...],
     shows_branch: bool,
 ) -> Row:
-    tags = [tag.name for tag in ticket.tags]
+    tags = ticket.tags or []
     is_usual = ticket.status in ("new", "open")
     return Row(
         number=ticket.number,
         url=url,
-        customer=words.person(ticket.customer.name),
+        customer=words.person(ticket.customer_name),
         subject=ticket.subject or gettext("(no subject)"),
         snippet=ticket.snippet,
         is_ours=ticket.is_last_message_ours,
@@ -202,9 +200,9 @@ def _row(
         chip=chip_of(ticket, reader),
         channel=ticket.channel_kind,
         channel_label=str(words.CHANNELS.get(ticket.channel_kind, ticket.channel_kind)),
-        branch=ticket.branch.name if shows_branch else "",
+        branch=ticket.branch_name if shows_branch else "",
         tier=gettext("Tier %(level)s", level=ticket.tier_level) if ticket.tier_level > 1 else "",
-        assignee=words.within_name(reader, ticket.assignee, gettext("unassigned")),
+        assignee=_assignee(ticket, reader),
         status="" if is_usual else words.within(words.status(ticket.status)),
         priority=str(words.PRIORITIES[ticket.priority]) if ticket.priority in ("high", "urgent") else "",
         tags=tuple(tags[:MOST_TAGS]),
@@ -217,6 +215,7 @@ def _row(
         severity=str(words.SEVERITIES[ticket.severity]) if ticket.severity in ("major", "critical") else "",
         is_urgent=ticket.priority == "urgent",
         is_critical=ticket.severity == "critical",
-        has_assignee=ticket.assignee is not None,
+        has_assignee=ticket.assignee_id is not None,
         present=tuple(person for person in present if person.user_id != reader.user_id),
+        **_escalation_of(ticket, reader),
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from zoneinfo import ZoneInfo
 
 from babel import Locale, dates
@@ -78,8 +78,8 @@ NAMELESS = lazy_gettext("Someone without a name")
 
 @lru_cache(maxsize=2000)
 def _day(day: date, skeleton: str, locale: Locale) -> str:
-    """A day in the skeleton's parts (CLDR), "ccc" its name. A list says the same few days again and again."""
-    if skeleton == "ccc":
+    """A day in the skeleton's parts (CLDR), "ccc" its name, "long" the whole. A list says few days again and again."""
+    if skeleton in ("ccc", "long"):
         return dates.format_date(day, skeleton, locale=locale)
     return dates.format_skeleton(skeleton, datetime(day.year, day.month, day.day), locale=locale)  # noqa: DTZ001
 
@@ -92,14 +92,19 @@ class Reader:
     zone: ZoneInfo
     at: datetime
 
+    @cached_property
+    def today(self) -> date:
+        """The day that it is for them."""
+        return self.at.astimezone(self.zone).date()
+
     def time(self, moment: datetime) -> str:
         """09:12"""
         return f"{moment.astimezone(self.zone):%H:%M}"
 
     def moment(self, moment: datetime) -> str:
         """Today 09:12, Yesterday 16:40, Mon 08:00 within the week, 12 Nov 09:12, 12 Nov 2025 09:12."""
-        local, today = moment.astimezone(self.zone), self.at.astimezone(self.zone)
-        days = (today.date() - local.date()).days
+        local, today = moment.astimezone(self.zone), self.today
+        days = (today - local.date()).days
         time = f"{local:%H:%M}"
         if days == 0:
             return gettext("Today %(time)s", time=time)
@@ -114,14 +119,14 @@ class Reader:
 
     def since(self, moment: datetime) -> str:
         """09:12 today, otherwise as a moment."""
-        local, today = moment.astimezone(self.zone), self.at.astimezone(self.zone)
-        return self.time(moment) if local.date() == today.date() else self.moment(moment)
+        local = moment.astimezone(self.zone)
+        return self.time(moment) if local.date() == self.today else self.moment(moment)
 
     def at_moment(self, moment: datetime) -> str:
         """The same within a sentence: at 09:12, tomorrow 09:37, Mon 08:00."""
-        local, today = moment.astimezone(self.zone), self.at.astimezone(self.zone)
+        local = moment.astimezone(self.zone)
         time = f"{local:%H:%M}"
-        days = (today.date() - local.date()).days
+        days = (self.today - local.date()).days
         if days == 0:
             return gettext("at %(time)s", time=time)
         if days == 1:
@@ -135,8 +140,7 @@ class Reader:
     def exactly(self, moment: datetime) -> str:
         """23 November 2026, 09:12:05 GMT: what a short time shows on hover."""
         local = moment.astimezone(self.zone)
-        day = dates.format_date(local, "long", locale=formats())
-        return f"{day}, {local:%H:%M:%S %Z}"
+        return f"{_day(local.date(), 'long', formats())}, {local:%H:%M:%S %Z}"
 
     def name(self, user: User | None, other: str = "Portal") -> str:
         """You, the colleague's name, or `other` for nobody."""

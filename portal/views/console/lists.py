@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, String, cast, func, literal, select, true, union_all
+from sqlalchemy import Select, String, and_, cast, func, literal, select, true, union_all
 from sqlalchemy.dialects.postgresql import aggregate_order_by, array
 
 from portal import access

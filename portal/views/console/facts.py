@@ -109,7 +109,8 @@ def _joined(before: Line, line: Line) -> Line:
     """Picked up by you, now waiting on customer."""
     sentence = line.sentence.removesuffix(gettext(" by %(who)s", who=line.who))
     both = gettext("%(before)s, %(then)s", before=before.sentence, then=words.continued(sentence))
-    return replace(before, sentence=both, fact=line.fact)
+    # Only the last one of a line can have a reason: whatever follows one begins a line of its own.
+    return replace(before, sentence=both, reason=line.reason, fact=line.fact)
 
 
 def _told(fact: Fact, reader: Reader) -> str:

@@ -35,6 +35,7 @@ from portal.models import (
     ChannelAccount,
     Clock,
     Delivery,
+    Escalation,
     EscalationTier,
     InboxItem,
     Message,
@@ -46,7 +47,18 @@ from portal.models import (
     Ticket,
 )
 from portal.models.columns import as_of, now
-from portal.services import assignment, escalation, events, intake, replies, sla, sweep, templates, tickets
+from portal.services import (
+    assignment,
+    escalation,
+    events,
+    intake,
+    replies,
+    sla,
+    sweep,
+    templates,
+    tickets,
+    unacknowledged,
+)
 
 DOMAIN = "demo.test"
 OFFICE = [{"weekday": day, "start": "08:00", "end": "18:00"} for day in range(5)]
@@ -155,6 +167,7 @@ def _load_places() -> dict[str, Branch]:
                     level=2,
                     name=f"Tier 2 · {place.name.split(' · ')[1]}",
                     acknowledge_within_minutes=20,
+                    on_unacknowledged="next_on_call",
                 ),
                 ChannelAccount(
                     name=f"{place.name} mail", address=f"support@{place.code}.{DOMAIN}", branch_id=branch.id
@@ -319,15 +332,21 @@ def _in_the_day(at: datetime, code: str, number: int) -> datetime:
 
 
 def _fire_until(until: datetime) -> None:
-    """Fire warnings and breaches when the desk's sweep would have: a few seconds after they came due."""
+    """Fire what was due when the desk's sweep would have: a few seconds after it came due."""
     is_unfired = (Clock.state == "running") & or_(
         Clock.warn_at < until,
         Clock.breached_at.is_(None) & (Clock.due_at < until),
     )
     moment = func.least(Clock.warn_at, case((Clock.breached_at.is_(None), Clock.due_at)))
-    while (due := db.session.scalar(select(func.min(moment)).where(is_unfired))) is not None:
+    of_clocks = select(func.min(moment)).where(is_unfired)
+    of_steps = select(func.min(Escalation.acknowledge_by)).where(
+        Escalation.acknowledged_at.is_(None), Escalation.ended_at.is_(None), Escalation.acknowledge_by < until
+    )
+    soonest = select(func.least(of_clocks.scalar_subquery(), of_steps.scalar_subquery()))
+    while (due := db.session.scalar(soonest)) is not None:
         with as_of(due + SWEEP_LAG):
             sweep.sweep()
+            unacknowledged.fire_due()
 
 
 def _opening(course: Course) -> Callable[[datetime], None]:

@@ -120,7 +120,7 @@ class Turn:
     """Who has been told of an escalation that nobody has acknowledged, since when, and what follows at `then_at`.
 
     `told` is "" where a whole level was told and nobody in particular; `then` names the person on call or the tier,
-    and is "" for whoever leads the branch.
+    and is "" for whoever leads the branch. `is_over`: every step has been taken, the last one at `since`.
     """
 
     told: str
@@ -128,6 +128,7 @@ class Turn:
     action: NextAction | None
     then: str
     then_at: datetime | None
+    is_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +267,7 @@ def turn_of(facts: EscalationFacts) -> Turn | None:
     names = {one.user_id: one.name for one in tier.on_call} if tier else {}
     told = names.get(waiting.told_ids[-1], "") if waiting.told_ids else ""
     if waiting.acknowledge_by is None:
-        return Turn(told, waiting.since, None, "", None)
+        return Turn("", waiting.since, None, "", None, is_over=True)
     follows = decide_unacknowledged(facts)
     then = follows.person.name if follows.person else ""
     if follows.to_level is not None:

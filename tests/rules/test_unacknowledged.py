@@ -111,4 +111,4 @@ def test_the_path_says_when_it_goes_on_because_nobody_acknowledges() -> None:
 def test_once_every_step_is_taken_nothing_is_announced() -> None:
     here = escalation_path(facts("branch_lead", acknowledge_by=None), [])[1]
     assert here.turn is not None
-    assert (here.turn.action, here.turn.then_at) == (None, None)
+    assert (here.turn.action, here.turn.then_at, here.turn.is_over, here.turn.told) == (None, None, True, "")

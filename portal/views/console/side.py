@@ -250,14 +250,14 @@ def _step_says(step: PathStep, ticket: Ticket, reader: Reader) -> str:
 
 def _turn_says(turn: Turn, reader: Reader) -> list[str]:
     """Told Ana 14:20; then Tom at 14:40 unless acknowledged."""
-    said = []
-    if turn.since is not None:
-        since = reader.since(turn.since)
-        said.append(
-            gettext("told %(who)s %(moment)s", who=turn.told, moment=since)
-            if turn.told
-            else gettext("told everyone on this level %(moment)s", moment=since)
-        )
+    since = reader.since(turn.since) if turn.since is not None else ""
+    if turn.is_over:
+        told = gettext("told whoever leads the branch %(moment)s", moment=since)
+    elif turn.told:
+        told = gettext("told %(who)s %(moment)s", who=turn.told, moment=since)
+    else:
+        told = gettext("told everyone on this level %(moment)s", moment=since)
+    said = [told] if since else []
     if turn.then_at is None:
         said.append(gettext("not acknowledged"))
     elif turn.action is not None:

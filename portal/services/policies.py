@@ -1,6 +1,6 @@
 """Which policy measures a ticket, in which version; when that changes, the ledger says since when and why."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from flask_appbuilder.security.sqla.models import User
@@ -119,10 +119,19 @@ def version_id_of(ticket: Ticket) -> int | None:
     return policy.version_id or newest_version(policy).id
 
 
-def rules_of(version_ids: Collection[int]) -> dict[int, rules.Policy]:
-    """These versions as the rules know them, by id. A statement for each that the session does not have."""
+def rules_of(
+    version_ids: Collection[int], instead: Mapping[int | None, rules.Policy] | None = None
+) -> dict[int, rules.Policy]:
+    """These versions as the rules know them, by id. A statement for each that the session does not have.
+
+    `instead`, by the id of a policy, stands in the place of all its versions.
+    """
     found = {version_id: db.session.get(PolicyVersion, version_id) for version_id in version_ids}
-    return {version_id: rule_from(version) for version_id, version in found.items() if version is not None}
+    return {
+        version_id: (instead or {}).get(version.policy_id) or rule_from(version)
+        for version_id, version in found.items()
+        if version is not None
+    }
 
 
 def rule_from(row: SlaPolicy | PolicyVersion) -> rules.Policy:

@@ -15,7 +15,7 @@ from portal.models import Calendar as CalendarRow
 from portal.models.columns import now
 from portal.rules import hours
 from portal.rules import sla as rules
-from portal.rules.policies import CLOCK_LABELS, Terms
+from portal.rules.policies import CLOCK_LABELS, Policy, Terms
 from portal.rules.waits import TicketEvent
 from portal.services import events, policies, rows
 from portal.services.transaction import transaction
@@ -86,7 +86,7 @@ def advance(tickets: Sequence[Ticket]) -> Refreshed:
     In as many statements as for one. The rows are the caller's to `keep`, once the tickets are written.
     """
     at = now()
-    facts = _facts_of(tickets)
+    facts = facts_of(tickets)
     views = _compute_all(tickets, facts, at)
     kept = _kept_clocks(tickets)
     percents = escalation_percents({ticket.branch_id for ticket in tickets})
@@ -110,18 +110,40 @@ def keep(refreshed: Refreshed) -> None:
 
 def compute(ticket: Ticket, at: datetime) -> list[rules.ClockView]:
     """The ticket's clocks as of `at`, from its events, policies and calendars. Writes nothing."""
-    return _compute_all([ticket], _facts_of([ticket]), at)[ticket.id]
+    return _compute_all([ticket], facts_of([ticket]), at)[ticket.id]
 
 
-def terms_of_all(tickets: Sequence[Ticket], facts: Facts) -> dict[int, list[Terms]]:
-    """What each ticket was measured by since when, from the facts of its ledger. Reads only."""
+@dataclass(frozen=True)
+class Draft:
+    """What to measure by instead: targets in the place of a policy's, windows in the place of a calendar's."""
+
+    policy_id: int | None = None
+    policy: Policy | None = None
+    calendar_id: int | None = None
+    windows: tuple[hours.Window, ...] = ()
+
+    def of(self, calendar_id: int | None, calendar: hours.Calendar) -> hours.Calendar:
+        """These hours, or the ones in their place."""
+        if not self.windows or calendar_id != self.calendar_id:
+            return calendar
+        return hours.Calendar(calendar.time_zone, self.windows, calendar.holidays)
+
+
+def terms_of_all(
+    tickets: Sequence[Ticket], facts: Facts, draft: Draft | None = None
+) -> dict[int, list[Terms]]:
+    """What each ticket was measured by since when, from the facts of its ledger. Reads only.
+
+    With a draft: what it would have been measured by.
+    """
+    draft = draft or Draft()
     told = {ticket.id: _measured_by(ticket, facts[ticket.id]) for ticket in tickets}
     version_ids = {version_id for steps in told.values() for _, version_id, _ in steps if version_id}
-    known = policies.rules_of(version_ids)
+    known = policies.rules_of(version_ids, {draft.policy_id: draft.policy} if draft.policy else {})
     calendars = calendars_of({ticket.branch_id for ticket in tickets})
     return {
         ticket.id: [
-            Terms(since, known.get(version_id or 0), calendars[ticket.branch_id])
+            Terms(since, known.get(version_id or 0), draft.of(calendar_id, calendars[ticket.branch_id]))
             for since, version_id, calendar_id in told[ticket.id]
         ]
         for ticket in tickets
@@ -143,7 +165,8 @@ def _measured_by(ticket: Ticket, facts: Sequence[TicketEvent]) -> list[_Step]:
     ]
 
 
-def _facts_of(tickets: Sequence[Ticket]) -> Facts:
+def facts_of(tickets: Sequence[Ticket]) -> Facts:
+    """What the ledger says of these tickets that clocks are computed from."""
     if not events.is_holding():
         db.session.flush()
     facts = events.facts_of_tickets(tickets, CLOCK_EVENTS)

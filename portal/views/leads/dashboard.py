@@ -89,7 +89,7 @@ class AgePart:
 @blueprint.get("/leads/")
 @login_required
 def dashboard() -> Response:
-    branches = _led_branches()
+    branches = led_branches()
     zone = _time_zone()
     today = now().astimezone(ZoneInfo(zone)).date()
     try:
@@ -100,7 +100,8 @@ def dashboard() -> Response:
     return _answer(metrics.board(chosen, period), branches, today, zone)
 
 
-def _led_branches() -> list[Branch]:
+def led_branches() -> list[Branch]:
+    """The branches whose figures the person may see, by name. Raises Forbidden for one who sees none."""
     ids = access.led_branch_ids(current_user)
     if ids is not None and not ids:
         raise Forbidden("Figures are for the people who lead a branch, and for admins and auditors.")

@@ -3,7 +3,7 @@
 from datetime import time
 
 from flask_appbuilder.security.sqla.models import User
-from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, backref, mapped_column, relationship
 
@@ -63,6 +63,8 @@ class BranchMembership(Model):
     tier_level: Mapped[int] = mapped_column(default=1)
     is_lead: Mapped[bool] = mapped_column(default=False)
     on_call_order: Mapped[int | None]
+    # When tickets of the branch go round, the lowest turn is the next; it grows with each.
+    turn: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
     created_at: Mapped[Created]
 
     user: Mapped[User] = relationship(User, backref=backref("memberships", passive_deletes=True))

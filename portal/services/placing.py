@@ -4,7 +4,7 @@ New rows are kept back until all mails of the batch are placed: each kind is the
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -14,18 +14,30 @@ from sqlalchemy import select, text
 
 from portal import storage
 from portal.channels.email.html import html_to_text
-from portal.channels.email.parsing import Address, ParsedMail
+from portal.channels.email.parsing import Address, ParsedMail, header_texts
 from portal.channels.email.words import Words, words_of
 from portal.extensions import db
-from portal.models import Attachment, ChannelAccount, Customer, Delivery, Identity, InboxItem, Message, Ticket
+from portal.models import (
+    Attachment,
+    ChannelAccount,
+    Customer,
+    Delivery,
+    Identity,
+    InboxItem,
+    Message,
+    Tag,
+    Ticket,
+)
 from portal.models.columns import now
-from portal.rules import lifecycle, routing, threading
+from portal.models.ticket import ticket_tag
+from portal.rules import conditions, lifecycle, routing, threading
 from portal.services import (
     acknowledging,
     agent_mail,
     bounces,
     events,
     following,
+    giving,
     notifications,
     people,
     rows,
@@ -95,12 +107,12 @@ class _Ids:
 
 @dataclass(frozen=True)
 class _Opened:
-    """A new ticket, the mail that opened it, the tags that the rules give it, and the colleague who brought it."""
+    """A new ticket, the mail that opened it, how the rules placed it, and the colleague who brought it."""
 
     ticket: Ticket
     message: Message
     mail: ParsedMail
-    tags: tuple[str, ...]
+    route: routing.RouteDecision
     judged: agent_mail.Judged | None
 
 
@@ -118,6 +130,9 @@ class Round:
     new: _New = field(default_factory=_New)
     ids: _Ids = field(default_factory=_Ids)
     opened: list[_Opened] = field(default_factory=list)
+    # Tags of known customers, once a rule has asked for them; and who has been met in the batch.
+    customer_tags: dict[int, tuple[str, ...]] | None = None
+    met: set[int] = field(default_factory=set)
     # What customers have said, for the rules of escalation.
     arrived: list[triggers.Arrived] = field(default_factory=list)
     # What becomes of the items.
@@ -164,21 +179,29 @@ def write(work: Round) -> None:
 
 def follow_up(work: Round) -> None:
     """What a new ticket brings besides itself: tags, a colleague's remark, an acknowledgement where it is wanted."""
-    firsts = []
+    firsts, arrivals = [], []
     for opened in work.opened:
         ticket, judged = opened.ticket, opened.judged
         passed_on = judged.forwarded if judged is not None else None
         is_answered = passed_on is None and work.desk.branches[ticket.branch_id].sends_acknowledgement
-        if (opened.tags or passed_on is not None or is_answered) and ticket not in db.session:
+        tags = tickets.tag_names(opened.route.tags)
+        arrival = giving.Arrival(
+            ticket, work.desk.branches[ticket.branch_id], opened.route.assignee_id, opened.route.strategy
+        )
+        is_kept = not tags and passed_on is None and not is_answered and arrival.is_left_alone
+        if not is_kept and ticket not in db.session:
             rows.adopt(ticket)
-        if opened.tags:
-            ticket.tags = tickets.tags_named(opened.tags)
+        if tags:
+            ticket.tags = tickets.tags_named(tags)
+        arrivals.append(arrival)
         if judged is not None and passed_on is not None:
             agent_mail.add_remark(ticket, judged.agent, passed_on.remark)
         elif is_answered:
             firsts.append(acknowledging.First(ticket, opened.message, opened.mail))
     acknowledging.acknowledge_all(firsts, work.desk.own_addresses)
     triggers.after_messages(work.arrived, work.desk.triggers)
+    # Last, because it holds people until the commit.
+    giving.give_out(arrivals)
 
 
 def customers_of(letters: Sequence[Letter]) -> dict[str, Customer]:
@@ -232,7 +255,7 @@ def _place_from_customer(
         if sender_of(letter.mail) not in work.customers:
             work.customers.update(customers_of([letter]))
     placed = _ticket_for(work, letter, decision)
-    ticket, is_new = placed.ticket, placed.tags is not None
+    ticket, is_new = placed.ticket, placed.route is not None
     message = _new_message(work, letter, ticket, placed.decision)
     if judged is not None:
         agent_mail.note_judgement(message, judged)
@@ -241,18 +264,18 @@ def _place_from_customer(
         _write_so_far(work)
         bounces.note_bounce(letter.bounced[0], letter.mail, ticket, message)
     _after_message(work, ticket, message, letter.mail, is_new=is_new)
-    if placed.tags is not None:
-        work.opened.append(_Opened(ticket, message, letter.mail, placed.tags, judged))
+    if placed.route is not None:
+        work.opened.append(_Opened(ticket, message, letter.mail, placed.route, judged))
     return ticket, message
 
 
 @dataclass(frozen=True)
 class _Placed:
-    """The ticket of a mail and why; for a new one the tags that the rules give it, else None."""
+    """The ticket of a mail and why; for a new one how the rules placed it, else None."""
 
     ticket: Ticket
     decision: threading.ThreadDecision
-    tags: tuple[str, ...] | None = None
+    route: routing.RouteDecision | None = None
 
 
 def _ticket_for(work: Round, letter: Letter, decision: threading.ThreadDecision) -> _Placed:
@@ -279,11 +302,12 @@ def _open(
         reserve(work, tickets=20)
     customer = follows.customer if follows is not None else _customer_for(work, letter)
     decision = routing.route(
-        _route_facts(mail, account),
-        work.desk.rules,
+        _route_facts(work, letter, customer, follows),
+        desk.rules,
         desk.fall_back_branch_id(account),
         account.branch_id,
-        desk.active_branch_ids,
+        desk.places,
+        warnings=desk.rule_warnings,
     )
     ticket = tickets.open_ticket(
         subject=threading.strip_reply_prefixes(mail.subject)[:LONGEST_SUBJECT] or "(no subject)",
@@ -309,11 +333,39 @@ def _open(
     ticket.number = work.ids.numbers.pop()
     work.tickets[ticket.id] = ticket
     work.new.tickets.append(ticket)
-    return _Placed(ticket, why, decision.tags)
+    return _Placed(ticket, why, decision)
 
 
-def _route_facts(mail: ParsedMail, account: ChannelAccount) -> routing.RouteFacts:
-    return routing.RouteFacts(
+def _route_facts(
+    work: Round, letter: Letter, customer: Customer, follows: Ticket | None
+) -> conditions.RouteFacts:
+    return facts_of(
+        letter.mail,
+        letter.account,
+        work.desk,
+        customer,
+        at=letter.item.created_at,
+        customer_tags=_tags_of_customer(work, customer) if work.desk.asks_for("customer_tags") else (),
+        is_known_customer=customer.id not in work.met,
+        fields=follows.fields if follows is not None else {},
+    )
+
+
+def facts_of(
+    mail: ParsedMail,
+    account: ChannelAccount,
+    desk: Desk,
+    customer: Customer | None,
+    *,
+    at: datetime,
+    customer_tags: tuple[str, ...] = (),
+    is_known_customer: bool = False,
+    fields: Mapping[str, Any] | None = None,
+) -> conditions.RouteFacts:
+    """What routing rules may ask of a mail that came to that account at that moment."""
+    own = fields or {}
+    branch = desk.branches[account.branch_id]
+    return conditions.RouteFacts(
         channel="email",
         account=account.address,
         sender=mail.from_address.lower(),
@@ -324,7 +376,41 @@ def _route_facts(mail: ParsedMail, account: ChannelAccount) -> routing.RouteFact
         language=mail.language or "",
         has_attachment=any(not attachment.is_inline for attachment in mail.attachments),
         attachment_names=tuple(attachment.name or "" for attachment in mail.attachments),
+        headers=header_texts(mail) if desk.asks_for("header") else (),
+        customer_name=customer.name if customer else "",
+        customer_level=(customer.level or "") if customer else "",
+        customer_language=(customer.language or "") if customer else "",
+        customer_tags=customer_tags,
+        is_known_customer=is_known_customer,
+        fields={key: conditions.texts_of_value(value) for key, value in own.items()},
+        at=at,
+        time_zone=branch.time_zone,
+        calendar=desk.calendars.get(branch.id),
     )
+
+
+def _tags_of_customer(work: Round, customer: Customer) -> tuple[str, ...]:
+    """The tags of the customer's tickets; for every known customer of the batch in one statement."""
+    if work.customer_tags is None:
+        known = {each.id for each in work.customers.values()} - work.met
+        work.customer_tags = tags_of_customers(known)
+    return work.customer_tags.get(customer.id, ())
+
+
+def tags_of_customers(customer_ids: Collection[int]) -> dict[int, tuple[str, ...]]:
+    """The tags that tickets of these customers have, by customer. One statement."""
+    found = (
+        select(Ticket.customer_id, Tag.name)
+        .join(ticket_tag, ticket_tag.c.ticket_id == Ticket.id)
+        .join(Tag, Tag.id == ticket_tag.c.tag_id)
+        .where(Ticket.customer_id.in_(customer_ids))
+        .distinct()
+        .order_by(Tag.name)
+    )
+    names: dict[int, tuple[str, ...]] = {}
+    for customer_id, name in db.session.execute(found):
+        names[customer_id] = (*names.get(customer_id, ()), name)
+    return names
 
 
 def _customer_for(work: Round, letter: Letter) -> Customer:
@@ -337,6 +423,7 @@ def _customer_for(work: Round, letter: Letter) -> Customer:
         work.new.customers.append(known)
         work.new.identities.append(rows.new(Identity, customer_id=known.id, kind="email", address=address))
         work.customers[address] = known
+        work.met.add(known.id)
     elif name and not known.name:
         known.name = name
     return known

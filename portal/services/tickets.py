@@ -18,7 +18,7 @@ from portal.models.ticket import DUE_ORDER
 from portal.rules import fields as field_rules
 from portal.rules import lifecycle
 from portal.rules import triggers as trigger_rules
-from portal.services import assignment, escalation, events, fields, following, sla, snoozing, triggers
+from portal.services import assignment, escalation, events, fields, following, giving, sla, snoozing, triggers
 from portal.services import policies as measuring
 from portal.services.transaction import transaction
 
@@ -276,6 +276,9 @@ def change_branch(ticket: Ticket, branch: Branch, actor: User | None) -> None:
     snoozing.end(ticket, actor, "moved")
     sla.refresh(ticket)
     events.announce(ticket)
+    if ticket.status in lifecycle.OPEN_STATUSES:
+        db.session.flush()
+        giving.give_out([giving.Arrival(ticket, branch)])
 
 
 def mark_viewed(ticket: Ticket, actor: User) -> None:

@@ -10,15 +10,17 @@ from typing import TypeVar
 from portal.channels.email import bodies, charsets, classify, tnef
 from portal.channels.email.addresses import Address, parse_addresses
 from portal.channels.email.authentication import Authentication, judge
-from portal.channels.email.headers import Headers
+from portal.channels.email.headers import Headers, decode_words, one_line, unfold
 from portal.channels.email.language import guess_language
 from portal.channels.email.mime import Part, inner_headers, take_apart
 
-__all__ = ["Address", "Authentication", "ParsedAttachment", "ParsedMail", "parse_mail"]
+__all__ = ["Address", "Authentication", "ParsedAttachment", "ParsedMail", "header_texts", "parse_mail"]
 
 LARGEST_MAIL_BYTES = 100 * 1024 * 1024
 LONGEST_TEXT = 5_000_000
 MOST_REFERENCES = 1_000
+MOST_SHOWN_HEADERS = 200
+LONGEST_SHOWN_HEADER = 2_000
 
 _Value = TypeVar("_Value")
 
@@ -85,6 +87,8 @@ class ParsedMail:
     is_signed: bool = False
     is_encrypted: bool = False
     limit_exceeded: str = ""
+    # As they came, names in lower case: `header_texts` reads them.
+    raw_headers: tuple[tuple[str, bytes], ...] = ()
     defects: tuple[str, ...] = ()
 
 
@@ -165,7 +169,16 @@ def _parse(raw: bytes) -> ParsedMail:
         ),
         is_encrypted=_has_type(top, "multipart/encrypted", "application/pgp-encrypted"),
         limit_exceeded=tree.limit_exceeded,
+        raw_headers=tuple(headers.fields),
         defects=_defects(top),
+    )
+
+
+def header_texts(mail: ParsedMail) -> tuple[tuple[str, str], ...]:
+    """Pairs of name (lower case) and decoded value, in their order, not more than MOST_SHOWN_HEADERS."""
+    return tuple(
+        (name, one_line(decode_words(unfold(value)))[:LONGEST_SHOWN_HEADER])
+        for name, value in mail.raw_headers[:MOST_SHOWN_HEADERS]
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from portal.errors import UserFault
-from portal.rules import hours, routing
+from portal.rules import conditions, hours
 from portal.rules.lifecycle import STATUSES
 from portal.services import templates
 
@@ -73,7 +73,7 @@ def holidays(value: Any) -> None:
 def condition(value: Any) -> None:
     """When a routing rule holds."""
     try:
-        routing.parse_condition(value)
+        conditions.parse_condition(value)
     except ValueError as error:
         raise UserFault(error.args[0]) from error
 

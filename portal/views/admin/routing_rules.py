@@ -1,7 +1,9 @@
 """Ordered rules that place a new ticket."""
 
 from portal.models import RoutingRule
+from portal.models.branch import STRATEGIES
 from portal.models.ticket import TICKET_TYPES
+from portal.services import routing_rules as rule_checks
 from portal.views.admin import checks
 from portal.views.admin.base import AdminApi, AdminView
 from portal.views.admin.fields import LinesField, WordField, checked
@@ -18,6 +20,9 @@ COLUMNS = [
     "priority",
     "ticket_type",
     "tags",
+    "assignee",
+    "strategy",
+    "policy",
     "is_last",
     "is_active",
 ]
@@ -44,21 +49,31 @@ class RoutingRuleView(AdminView):
         "tier_level": "At level",
         "ticket_type": "Type",
         "is_last": "Stop here",
+        "assignee": "Give it to",
+        "strategy": "Or give it by",
+        "policy": "Measured by",
     }
     description_columns = {
         "position": "Lower ones are looked at first.",
         "conditions": 'Like {"all": [{"field": "subject", "operator": "contains", "value": "refund"}]}; '
         '"any" and "not" work as well, {} always holds. Fields: sender, domain, recipients, subject, body, '
-        "language, account, channel, has_attachment, attachment_names, customer_tags. Operators: equals, in, "
-        "contains, starts_with, ends_with, all_words, any_word.",
+        "language, account, channel and more. Operators: equals, in, contains, starts_with, ends_with, all_words, "
+        "any_word, matches.",
+        "assignee": "A member of the branch; also while they are away.",
+        "strategy": "Instead of the strategy of the branch.",
+        "policy": "Leave empty for the policy that holds for such tickets.",
         "branch": "Leave empty to keep the branch of the address.",
         "tier_level": "Leave empty for level 1.",
         "is_last": "Once this rule has matched, no later one is looked at.",
     }
     add_form_extra_fields = edit_form_extra_fields = {
         "ticket_type": WordField("Type", words=TICKET_TYPES, is_optional=True),
+        "strategy": WordField("Or give it by", words=STRATEGIES, is_optional=True),
         "tags": LinesField("Tags", description="One in each line.", validators=[checked(checks.tags)]),
     }
+
+    def check_row(self, row: RoutingRule) -> None:
+        rule_checks.check_rule(row)
 
 
 class RoutingRuleApi(AdminApi):
@@ -70,9 +85,14 @@ class RoutingRuleApi(AdminApi):
     column_checks = CHECKS
     list_columns = show_columns = [
         "id",
-        *(name for name in COLUMNS if name != "branch"),
+        *(name for name in COLUMNS if name not in ("branch", "assignee", "policy")),
         "branch.id",
         "branch.name",
+        "assignee.id",
+        "policy.id",
     ]
     add_columns = edit_columns = COLUMNS
     search_columns = ["name", "branch", "is_active"]
+
+    def check_row(self, row: RoutingRule) -> None:
+        rule_checks.check_rule(row)

@@ -86,7 +86,11 @@ def _keep(ticket: Ticket, decision: assigning.Assignment, member: _Member | None
     route = {**ticket.route, "assignment": {**evidence, "name": name}}
     if decision.warning:
         known = ticket.route.get("evidence") or {}
-        route["evidence"] = {**known, "warnings": [*known.get("warnings", ()), decision.warning]}
+        route["evidence"] = {
+            **known,
+            "warnings": [*known.get("warnings", ()), str(decision.warning)],
+            "wordings": [*known.get("wordings", ()), as_json(decision.warning)],
+        }
     ticket.route = route
     if member is None:
         return

@@ -48,7 +48,7 @@ from portal.services import (
 from portal.services.desk import Desk
 from portal.services.replies import snippet_of
 from portal.services.threads import ThreadBook
-from portal.wording import Sentence, as_evidence, sentence
+from portal.wording import Sentence, as_evidence, as_json, sentence
 
 LONGEST_SUBJECT = 500
 MOST_REFERENCES = 100
@@ -318,7 +318,10 @@ def _open(
             "rule": decision.rule,
             **as_evidence(decision.reason),
             "rule_id": decision.rule_id,
-            "evidence": decision.evidence,
+            "evidence": {
+                **decision.evidence,
+                "wordings": [as_json(warning) for warning in decision.evidence["warnings"]],
+            },
         },
         tier_level=decision.tier_level or 1,
         priority=decision.priority,

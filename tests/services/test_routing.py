@@ -16,6 +16,7 @@ from portal.models import (
     Notification,
     RoutingRule,
     Ticket,
+    User,
 )
 from portal.models.columns import now
 from portal.services import intake, routing_rules, tickets
@@ -255,3 +256,19 @@ def test_a_rule_that_could_not_do_what_it_says_is_refused(
     spoil(row, make)
     with pytest.raises(UserFault, match=words):
         routing_rules.check_rule(row)
+
+
+def test_the_ticket_shows_what_could_not_be_done_and_why_it_is_here(
+    make: Factory, login: Callable[..., Any]
+) -> None:
+    shop = make.branch(assignment_strategy="round_robin")
+    make.account(shop, address=DESK)
+    reader = make.agent(branch=shop, first_name="Ada").id
+    rule(name="Matters", conditions=when("subject", "contains", "<b>two"), branch_id=shop.id, is_last=False)
+    rule(name="Unreadable", conditions=when("subject", "matches", "(a"))
+    accept(mail(1, subject="Matter <b>two"))
+    (ticket,) = all_tickets()
+    page = login(db.session.get_one(User, reader)).get(f"/tickets/{ticket.number}").get_data(as_text=True)
+    assert "The rule “Unreadable” was passed over" in page
+    assert "routed by rule “Matters” (Subject: “Matter &lt;b&gt;two”)" in page
+    assert "’s turn." in page or "&#39;s turn" in page

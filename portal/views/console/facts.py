@@ -145,7 +145,9 @@ def _assigned(fact: Fact, reader: Reader) -> str:
     if to is None:
         return gettext("Given back to the queue by %(who)s", who=who)
     name = pgettext("to", "you") if to == reader.user_id else fact.data.get("name") or gettext("a colleague")
-    return gettext("Assigned to %(name)s by %(who)s", name=name, who=who)
+    given = gettext("Assigned to %(name)s by %(who)s", name=name, who=who)
+    why = tell(reason_in(fact.data))
+    return f"{given}. {why}" if why else given
 
 
 def _customer_changed(fact: Fact, reader: Reader) -> str:

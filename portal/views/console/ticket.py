@@ -24,7 +24,7 @@ from portal.views.console.filters import TicketFilter
 from portal.views.console.queue import wanted_list
 from portal.views.console.rows import chip_of
 from portal.views.console.side import explanations_of, may_change, side_of
-from portal.views.console.timeline import due_line, timeline_of
+from portal.views.console.timeline import due_line, timeline_of, warnings_of
 
 
 @dataclass(frozen=True)
@@ -278,6 +278,7 @@ def _header(found: Ticket, reader: words.Reader) -> dict[str, Any]:
         "is_open": found.status in lifecycle.OPEN_STATUSES,
         "is_followed": reader.user_id in found.follower_ids,
         "snoozed": snoozed_line(found, reader),
+        "warnings": warnings_of(found),
     }
 
 

@@ -12,13 +12,15 @@ from markupsafe import Markup
 
 from portal.language import gettext, lazy_gettext, tell
 from portal.models import Attachment, Identity, Message, Ticket
+from portal.rules.conditions import FIELDS
+from portal.rules.lifecycle import OPEN_STATUSES
 from portal.services import people
 from portal.views.console import bodies, facts, words
 from portal.views.console.enclosed import EventCard, events_in, seal_of
 from portal.views.console.facts import Line
 from portal.views.console.reading import TEXT_LETTERS, Fact, Said, Standing, Thread
 from portal.views.console.words import Reader
-from portal.wording import reason_in
+from portal.wording import from_json, reason_in
 
 SHOWN_IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 PDF = "application/pdf"
@@ -366,8 +368,27 @@ def _route_of(ticket: Ticket) -> str:
     rules = (ticket.route.get("evidence") or {}).get("rules") or []
     chosen = next((rule for rule in rules if rule.get("id") == ticket.route.get("rule_id")), None)
     if ticket.route.get("rule") == "routing_rule" and chosen:
-        return gettext("routed by rule “%(name)s”", name=chosen["name"])
+        return gettext("routed by rule “%(name)s”", name=chosen["name"]) + _found_by(chosen)
     return words.continued(tell(reason_in(ticket.route)))
+
+
+def _found_by(rule: dict[str, Any]) -> str:
+    """Which condition of a rule matched, and on what text."""
+    told = []
+    for test in rule.get("tests") or ():
+        known = FIELDS.get(test.get("field"))
+        if known is not None and test.get("found"):
+            field = test.get("name") or gettext(known.label)
+            told.append(gettext("%(field)s: “%(found)s”", field=field, found=test["found"]))
+    return f" ({', '.join(told)})" if told else ""
+
+
+def warnings_of(ticket: Ticket) -> list[str]:
+    """What could not be done for the ticket as its rules ask, in sentences; nothing once it is finished."""
+    evidence = ticket.route.get("evidence") or {}
+    if ticket.status not in OPEN_STATUSES:
+        return []
+    return [tell(from_json(each)) for each in evidence.get("wordings") or evidence.get("warnings") or ()]
 
 
 def _author(message: Message, reader: Reader) -> str:

@@ -7,7 +7,7 @@ import logging
 import sys
 import warnings
 
-from bench import export, intake, live, pages, sweep
+from bench import export, intake, live, pages, routing, sweep
 from bench.installation import running, ticket_count
 from bench.measure import machine
 
@@ -18,6 +18,7 @@ BENCHES = {
     "live": live.run,
     "intake": intake.run,
     "sweep": sweep.run,
+    "routing": routing.run,
 }
 
 

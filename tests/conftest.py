@@ -73,10 +73,18 @@ def app(settings: Settings) -> Flask:
     request_started.connect(_forget_person, app)
     with app.app_context():
         upgrade(directory=str(Path(__file__).resolve().parents[1] / "migrations"))
+        _keep_statistics()
         ensure_partitions()
         sync_roles()
         db.session.remove()
     return app
+
+
+def _keep_statistics() -> None:
+    """No plan and no word's commonness depends on what other tests have left to be counted."""
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ALTER SYSTEM SET autovacuum = off"))
+        connection.execute(text("SELECT pg_reload_conf()"))
 
 
 @pytest.fixture(autouse=True)

@@ -120,6 +120,10 @@ def visit(page: Any, base_url: str, path: str) -> None:
     if path not in OPENED:
         return
     wanted, shown = OPENED[path]
+    # Before its script is there, a link leads to a page of its own.
+    page.wait_for_function(
+        "[...document.querySelectorAll('a[data-behaviour]')].every((link) => link.dataset.attached)"
+    )
     if wanted == "menu":
         page.locator("#ticket-menu > summary").click()
         page.get_by_text("Merge into another ticket").click()

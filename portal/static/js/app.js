@@ -6,7 +6,7 @@ import { startPartials } from "./partial.js";
 const version = new URL(import.meta.url).search;
 const loaded = new Map();
 
-/** Attach the behaviours of every element below `root` that does not have them yet. */
+/** Attach the behaviours of every element below `root` that does not have them yet; data-attached names those it has. */
 export async function attachAll(root = document) {
   const elements = [...root.querySelectorAll("[data-behaviour]")];
   if (root instanceof Element && root.matches("[data-behaviour]")) elements.unshift(root);
@@ -15,7 +15,10 @@ export async function attachAll(root = document) {
     const done = (element.attachedBehaviours ??= new Set());
     for (const name of wanted.filter((each) => !done.has(each))) {
       done.add(name);
-      load(name).then((module) => module.attach(element), (error) => console.error(name, error));
+      load(name)
+        .then((module) => module.attach(element))
+        .then(() => (element.dataset.attached = `${element.dataset.attached ?? ""} ${name}`.trim()))
+        .catch((error) => console.error(name, error));
     }
   }
 }

@@ -1,7 +1,7 @@
 """Customers and their addresses."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import time
 from zoneinfo import available_timezones
 
@@ -130,6 +130,11 @@ def keep_preferences(user: User, chosen: Preferences) -> None:
             setattr(profile, field.name, getattr(chosen, field.name))
         profile.signature_html = sanitise_reply(chosen.signature_html)
         profile.muted_kinds = list(chosen.muted_kinds)
+
+
+def set_availability(user: User, availability: str) -> None:
+    """Say whether new tickets may be given to the person by themselves. Commits."""
+    keep_preferences(user, replace(preferences_of(user), availability=availability))
 
 
 def addresses_like(

@@ -99,6 +99,20 @@ def test_nobody_reads_another_persons_bell(make: Factory, login) -> None:
     assert login(owner).get("/notifications/count").json["count"] == 1
 
 
+def test_who_is_away_says_so_from_any_page_and_comes_back_to_it(make: Factory, login) -> None:
+    ana = make.agent(branch=make.branch())
+    client = login(ana)
+    here = {"Referer": "http://localhost/queue?view=open"}
+    answer = client.post("/settings/availability", data={"availability": "away"}, headers=here)
+    assert (answer.status_code, answer.location) == (303, "/queue?view=open")
+    assert db.session.get_one(Agent, ana.id).availability == "away"
+    assert "I am back" in client.get("/queue").text
+    elsewhere = {"Referer": "https://evil.test/queue"}
+    answer = client.post("/settings/availability", data={"availability": "available"}, headers=elsewhere)
+    assert answer.location == "/queue"
+    assert client.post("/settings/availability", data={"availability": "asleep"}).status_code == 422
+
+
 def test_settings_are_kept_and_shown(make: Factory, login) -> None:
     user = make.agent(branch=make.branch())
     client = login(user)

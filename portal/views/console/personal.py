@@ -2,6 +2,7 @@
 
 from datetime import time
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import available_timezones
 
 from flask import flash, jsonify, redirect, render_template, request, url_for
@@ -79,6 +80,18 @@ def keep_settings() -> Any:
     refresh()
     flash(gettext("Your settings are kept."), "success")
     return redirect(url_for("console.settings"), 303)
+
+
+@blueprint.post("/settings/availability")
+def set_availability() -> Any:
+    """Away or back, from the person's menu; then the page that they are on again."""
+    people.set_availability(person(), request.form.get("availability", ""))
+    here = urlsplit(request.referrer or "")
+    is_ours = here.netloc == request.host and here.path.startswith("/")
+    back = urlunsplit(("", "", here.path, here.query, "")) if is_ours else url_for("console.queue")
+    if wants_partial():
+        return jsonify(says="", url=back)
+    return redirect(back, 303)
 
 
 def _time(name: str) -> time | None:

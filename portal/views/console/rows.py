@@ -140,7 +140,7 @@ def _escalation_of(ticket: Listed, reader: Reader) -> dict[str, Any]:
     word = gettext("Acknowledge")
     if ticket.acknowledge_by is None:
         title = gettext("Nobody has acknowledged it, and everybody has been told.")
-        return {"acknowledge": Chip("", gettext("not acknowledged"), "late", title)}
+        return {"acknowledge": Chip("", gettext("not acknowledged"), "warn", title)}
     seconds = (ticket.acknowledge_by - reader.at).total_seconds()
     when = reader.moment(ticket.acknowledge_by)
     return {

@@ -2,17 +2,25 @@
 
 from typing import Any
 
+from flask import flash, redirect, request, url_for
+from flask_appbuilder import expose
+from flask_appbuilder.security.decorators import has_access, permission_name
+from flask_login import current_user
+
 from portal.errors import UserFault
-from portal.models import SlaPolicy
+from portal.extensions import db
+from portal.language import ngettext
+from portal.models import SlaPolicy, User
 from portal.models.customer import CHANNEL_KINDS
 from portal.models.ticket import TICKET_TYPES
 from portal.rules.lifecycle import OPEN_STATUSES
 from portal.rules.policies import policy_problems
-from portal.services import audit, policies
-from portal.views.admin import checks
+from portal.services import applying, audit, policies
+from portal.views.admin import checks, reach
 from portal.views.admin.base import AdminApi, AdminView
 from portal.views.admin.fields import LinesField, PercentsField, WordsField, checked
 from portal.views.admin.rows import Rows
+from portal.views.console import words
 from portal.wording import N_
 
 PAUSES = {
@@ -119,6 +127,36 @@ class PolicyView(AdminView):
             for name, label in PAUSES.items()
         },
     }
+
+    page_verbs = {"apply": "edit"}
+    show_template = "admin/policy.html"
+
+    @expose("/apply/<pk>", methods=["GET", "POST"])
+    @has_access
+    @permission_name("edit")
+    def apply(self, pk: str) -> Any:
+        """What the newest targets would do to open tickets that are measured by former ones; on POST, do it."""
+        policy = self._row(pk)
+        reach.check_may_change(policy)
+        if request.method == "POST":
+            done = applying.apply_again(policy, db.session.get_one(User, current_user.id))
+            flash(
+                ngettext(
+                    "%(num)s ticket is measured by the newest targets now.",
+                    "%(num)s tickets are measured by the newest targets now.",
+                    done,
+                ),
+                "success",
+            )
+            return redirect(url_for(f"{self.endpoint}.apply", pk=pk))
+        return self.render_template(
+            "admin/apply_policy.html",
+            policy=policy,
+            found=applying.difference(policy),
+            reader=words.reader(),
+            most=applying.MOST_AT_ONCE,
+            view=self,
+        )
 
     def check_row(self, row: SlaPolicy) -> None:
         check_targets(row)

@@ -36,6 +36,15 @@ KEPT_TABLES = (
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Journeys take longest and want a machine to themselves: they come first, one after the other in one process."""
+    journeys = Path(__file__).parent / "journey"
+    items.sort(key=lambda item: journeys not in item.path.parents)
+    for item in items:
+        if journeys in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("journeys"))
+
+
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings of an installation in a temporary folder, its embedded servers running."""

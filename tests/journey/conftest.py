@@ -19,6 +19,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120
+# For what a page does at once: a machine may have much else to do.
+PATIENCE_MS = 60_000
+# Before its behaviours are attached, a link leads to a page of its own and a key is kept for later.
+IS_ATTACHED = """() => [...document.querySelectorAll("[data-behaviour]")].every((one) => {
+  const attached = (one.dataset.attached ?? "").split(" ");
+  return one.dataset.behaviour.trim().split(/\\s+/).every((name) => attached.includes(name));
+})"""
 BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome")
 # In CI and in containers Chromium runs as root, where it has no sandbox; it asks no host but ours.
 BROWSER_WORDS = [
@@ -107,8 +114,9 @@ def browser() -> Iterator[Any]:
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=BROWSER_WORDS)
         yield chromium
@@ -117,14 +125,18 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def open_page(browser: Any, installation: Installation) -> Iterator[Callable[..., Any]]:
-    """A page of a fresh browser, logged in as the given demo account; what goes wrong in it fails the test."""
+    """A page of a fresh browser, logged in as the given demo account; what goes wrong in it fails the test.
+
+    Its `goto` returns once the page's behaviours are attached, unless it is told what to wait for.
+    """
     contexts, complaints = [], []
 
     def open_it(who: str | None = None, **settings: Any) -> Any:
         context = browser.new_context(viewport={"width": 1440, "height": 900}, **settings)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE_MS)
+        page.goto = _goto_of(page)
         page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
         page.on(
             "console", lambda message: complaints.append(message.text) if _is_complaint(message) else None
@@ -138,6 +150,18 @@ def open_page(browser: Any, installation: Installation) -> Iterator[Callable[...
     for context in contexts:
         context.close()
     assert not complaints, complaints
+
+
+def _goto_of(page: Any) -> Callable[..., Any]:
+    plain = page.goto
+
+    def goto(address: str, **how: Any) -> Any:
+        answer = plain(address, **how)
+        if "wait_until" not in how:
+            page.wait_for_function(IS_ATTACHED)
+        return answer
+
+    return goto
 
 
 def log_in(page: Any, installation: Installation, who: str) -> None:

@@ -28,7 +28,7 @@ def test_templates_open_before_the_suggestions_are_there(
 
     page.route(f"**/tickets/{number}/suggestions", hold)
     page.route("**/console/templates.js*", hold)
-    page.goto(f"{installation.base_url}/tickets/{number}")
+    page.goto(f"{installation.base_url}/tickets/{number}", wait_until="load")
     page.keyboard.press("t")
     menu = page.locator("#reply-panel .template-menu")
     expect(menu.get_by_text("Loading…")).to_be_visible()
@@ -48,7 +48,7 @@ def test_the_filter_is_a_page_while_its_dialog_has_not_come(
 ) -> None:
     page = open_page("agent")
     page.route("**/console/dialog.js*", lambda _route: None)
-    page.goto(f"{installation.base_url}/queue?view=open&priority=high")
+    page.goto(f"{installation.base_url}/queue?view=open&priority=high", wait_until="load")
     page.keyboard.press("f")
     page.wait_for_url("**/queue/filter?view=open&priority=high")
     page.get_by_label("No tag").check()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.journey.conftest import Installation, log_in
+from tests.journey.conftest import PATIENCE_MS, Installation, log_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.journey]
 
@@ -31,7 +31,7 @@ def fresh_page(browser: Any):
     def open_it() -> Any:
         contexts.append(browser.new_context(viewport={"width": 1440, "height": 900}))
         page = contexts[-1].new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE_MS)
         return page
 
     yield open_it

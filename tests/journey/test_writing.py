@@ -143,8 +143,8 @@ def test_a_session_that_ends_while_writing_costs_no_word(
     page = open_page("agent")
     address = f"{installation.base_url}/tickets/{ticket_of_a_mail(installation, 'The toaster smokes')}"
     page.goto(address)
-    wait_until(lambda: is_signed_out(page), installation.log.read_text)
     write(page, "These words outlive the session.")
+    wait_until(lambda: is_signed_out(page), installation.log.read_text)
     send_button(page).click()
     page.get_by_role("link", name="Sign in and go on").click()
     page.get_by_label("User name").fill(installation.accounts["agent"]["username"])
@@ -159,8 +159,9 @@ def test_a_session_that_ends_while_writing_costs_no_word(
 
 
 def is_signed_out(page: Any) -> bool:
-    """Whether the session is gone for good: an answer that was on its way may have brought it back."""
+    """Whether the session is gone for good: answers that were on their way may have brought it back."""
     page.context.clear_cookies()
+    page.wait_for_timeout(2_000)
     asked = "fetch('/queue/list', { headers: { 'X-Partial': '1' } }).then((response) => response.status)"
     return bool(page.evaluate(asked) == 401)
 

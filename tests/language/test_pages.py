@@ -25,12 +25,13 @@ VOID = {"input", "br", "img", "meta", "link", "hr", "use", "source", "wbr", "pat
 # What is the same in every language: names, keys, units of a file, languages by their own names.
 SAME_EVERYWHERE = {"Portal", "Ctrl", "Esc", "English", "Deutsch", "UTC", "KB", "MB"}
 # What the factory calls tiers and policies, and days as CLDR writes them.
-MONTHS = "|".join(
-    re.escape(name)
-    for width in ("wide", "abbreviated")
-    for name in Locale("de").months["format"][width].values()
+MONTHS, DAYS = (
+    "|".join(re.escape(name) for width in ("wide", "abbreviated") for name in names["format"][width].values())
+    for names in (Locale("de").months, Locale("de").days)
 )
-NAMED = re.compile(rf"\b(?:Tier|Policy) \d+\b|\b\d+\. (?:{MONTHS})|\S*@\S*|\b[hsd]\b|\bmin\b")
+NAMED = re.compile(
+    rf"\b(?:Tier|Policy) \d+\b|\b\d+\. (?:{MONTHS})|\b(?:{DAYS}) \d\d:\d\d|\S*@\S*|\b[hsd]\b|\bmin\b"
+)
 # What a person, a branch or a customer is called in these tests, and what they wrote.
 DATA = "datum"
 

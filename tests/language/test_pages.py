@@ -26,7 +26,12 @@ VOID = {"input", "br", "img", "meta", "link", "hr", "use", "source", "wbr", "pat
 SAME_EVERYWHERE = {"Portal", "Ctrl", "Esc", "English", "Deutsch", "UTC", "KB", "MB"}
 # What the factory calls tiers and policies, and days as CLDR writes them.
 MONTHS, DAYS = (
-    "|".join(re.escape(name) for width in ("wide", "abbreviated") for name in names["format"][width].values())
+    "|".join(
+        re.escape(name)
+        for form in ("format", "stand-alone")
+        for width in ("wide", "abbreviated")
+        for name in names[form][width].values()
+    )
     for names in (Locale("de").months, Locale("de").days)
 )
 NAMED = re.compile(

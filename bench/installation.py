@@ -9,7 +9,7 @@ from pathlib import Path
 from flask import Flask
 
 from config import ROOT, load_settings
-from portal.embedded import Embedded, start_database, start_redis, stop_database, stop_redis
+from portal.embedded import DATABASE, Embedded, start_database, start_redis, stop_database, stop_redis
 
 SMALL_TICKETS = 10_000
 
@@ -20,13 +20,14 @@ class Installation:
 
     ticket_count: int
     var_dir: Path
+    database: str = DATABASE
 
     @property
     def environment(self) -> dict[str, str]:
         """What a process of this installation is told; empty addresses mean the embedded servers."""
         return {
             "VAR_DIR": str(self.var_dir),
-            "DATABASE_URL": "",
+            "DATABASE_URL": self._database_url,
             "REDIS_URL": "",
             "STORAGE_URL": "",
             "DEMO": "0",
@@ -37,7 +38,7 @@ class Installation:
     @property
     def dsn(self) -> str:
         """Where psycopg finds the database."""
-        return f"host={Embedded(self.var_dir).socket_dir} user=portal dbname=portal"
+        return f"host={Embedded(self.var_dir).socket_dir} user=portal dbname={self.database}"
 
     @property
     def is_used(self) -> bool:
@@ -51,6 +52,12 @@ class Installation:
     def mark_fresh(self) -> None:
         """Say that it is as it was loaded."""
         self._used_path.unlink(missing_ok=True)
+
+    @property
+    def _database_url(self) -> str:
+        if self.database == DATABASE:
+            return ""
+        return f"postgresql+psycopg://portal@/{self.database}?host={Embedded(self.var_dir).socket_dir}"
 
     @property
     def _used_path(self) -> Path:

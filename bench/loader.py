@@ -112,16 +112,14 @@ def _load(installation: Installation, made: World) -> None:
         session.execute("SET maintenance_work_mem = '512MB'")
         session.execute("SET max_parallel_maintenance_workers = 2")
         _load_people(session, installation, made)
-        indexes = _drop_indexes(session, ("customer", "identity", *TICKET_TABLES))
+        indexes = without_indexes(session, ("customer", "identity", *TICKET_TABLES))
         for rows in world.customers(made):
             _copy(session, rows, ("customer", "identity"))
         session.commit()
         for rows in world.tickets(made):
             _copy(session, rows, TICKET_TABLES)
             session.commit()
-        for definition in indexes:
-            session.execute(definition)
-            session.commit()
+        made_again(session, indexes)
         _advance_sequences(session)
     with psycopg.connect(installation.dsn, autocommit=True) as session:
         # Page figures of a database that has settled: statistics taken, visibility known, nothing left to write back.
@@ -136,7 +134,7 @@ def _copy(session: psycopg.Connection, rows: Rows, tables: Iterable[str]) -> Non
             copy.write("\n".join(rows.lines[table]) + "\n" if rows.lines[table] else "")
 
 
-def _drop_indexes(session: psycopg.Connection, tables: Iterable[str]) -> list[str]:
+def without_indexes(session: psycopg.Connection, tables: Iterable[str]) -> list[str]:
     """Drop every index that is no constraint's, and return the statements that make them again."""
     found = session.execute(
         """
@@ -153,6 +151,13 @@ def _drop_indexes(session: psycopg.Connection, tables: Iterable[str]) -> list[st
         session.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
     # Said of a partitioned table, ONLY would leave the partitions without.
     return [definition.replace(" ON ONLY ", " ON ") for _, definition in found]
+
+
+def made_again(session: psycopg.Connection, indexes: Iterable[str]) -> None:
+    """Make the indexes that `without_indexes` took away, each in a transaction of its own."""
+    for definition in indexes:
+        session.execute(definition)
+        session.commit()
 
 
 def _load_people(session: psycopg.Connection, installation: Installation, made: World) -> None:

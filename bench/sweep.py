@@ -1,14 +1,22 @@
-"""One sweep of the clocks with 0, 1,000 and 10,000 due among everything that is open."""
+"""One sweep of the clocks with 0, 1,000 and 100,000 due, every ticket open and a clock of each running.
+
+It runs on a copy of the loaded database, which stays as it was.
+"""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
 
 from bench.installation import SMALL_TICKETS, Installation, results_dir, running, ticket_count
+from bench.loader import made_again, without_indexes
 from bench.measure import print_table, write_results
 
-DUE = (0, 1_000, 10_000)
+DUE = (0, 1_000, 100_000)
+# Of one sweep of 1,000 clocks the best says what it costs: the others say what else the machine did.
+ROUNDS = {0: 5, 1_000: 5, 100_000: 1}
 
 
 @dataclass(frozen=True)
@@ -22,21 +30,20 @@ class Figure:
 
 
 def run() -> None:
-    """Measure on the small and on the large database, print and write. Leaves the fired clocks breached."""
+    """Measure on the small and on the large database, print and write."""
     figures = {count: _measure(count) for count in (SMALL_TICKETS, ticket_count())}
     print_table(
         "Sweep of the clocks",
-        ["tickets there", "open", "due", "fired", "ms", "fired/s"],
+        ["open", "due", "fired", "ms", "fired/s"],
         [
             [
-                f"{count:,}",
-                each.open_tickets,
-                each.due,
-                each.fired,
+                f"{each.open_tickets:,}",
+                f"{each.due:,}",
+                f"{each.fired:,}",
                 each.seconds * 1000,
                 round(each.fired / each.seconds),
             ]
-            for count, sweeps in figures.items()
+            for sweeps in figures.values()
             for each in sweeps
         ],
     )
@@ -44,54 +51,86 @@ def run() -> None:
 
 
 def _measure(count: int) -> list[Figure]:
-    with running(count) as installation:
-        installation.mark_used()
+    with running(count) as loaded, _copy_of(loaded) as installation:
+        open_tickets = _open_all(installation)
         app = installation.app(with_admin=False)
         with app.app_context():
             from portal.extensions import db
             from portal.services import sweep
 
-            open_tickets = _settle(installation)
-            # What the loaded year left running and past its time goes first, outside the figures.
-            sweep.sweep()
             figures = []
-            for due in DUE:
-                wanted = _make_due(installation, due)
-                db.session.remove()
-                began = time.perf_counter()
-                fired = sweep.sweep()
-                figures.append(Figure(wanted, fired, time.perf_counter() - began, open_tickets))
+            for due in (each for each in DUE if each <= count):
+                rounds = []
+                for _ in range(ROUNDS[due]):
+                    _make_due(installation, due)
+                    db.session.remove()
+                    began = time.perf_counter()
+                    fired = sweep.sweep()
+                    rounds.append(Figure(due, fired, time.perf_counter() - began, open_tickets))
+                figures.append(min(rounds, key=lambda each: each.seconds))
+            db.session.remove()
+            db.engine.dispose()
             return figures
 
 
-def _settle(installation: Installation) -> int:
-    """Let no running clock be due or to be warned of; return how many tickets are open."""
-    with psycopg.connect(installation.dsn) as session:
+@contextmanager
+def _copy_of(loaded: Installation) -> Iterator[Installation]:
+    copy = Installation(loaded.ticket_count, loaded.var_dir, "portal_sweep")
+    with psycopg.connect(loaded.dsn, autocommit=True) as session:
+        session.execute("DROP DATABASE IF EXISTS portal_sweep WITH (FORCE)")
+        # Only what nobody is connected to can be copied; loading leaves a connection behind.
         session.execute(
             """
-            UPDATE clock SET warnings = '[]', warn_at = NULL, due_at = now() + interval '30 days'
-            WHERE state = 'running'
+            SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE datname = 'portal' AND pid <> pg_backend_pid()
             """
         )
-        found = session.execute(
-            "SELECT count(*) FROM ticket WHERE status IN ('new', 'open', 'pending', 'on_hold')"
-        ).fetchone()
+        session.execute("CREATE DATABASE portal_sweep TEMPLATE portal STRATEGY FILE_COPY")
+        try:
+            yield copy
+        finally:
+            session.execute("DROP DATABASE portal_sweep WITH (FORCE)")
+
+
+def _open_all(installation: Installation) -> int:
+    """Open every ticket, its resolution due in a month and everything else met; return how many there are."""
+    with psycopg.connect(installation.dsn) as session:
+        indexes = without_indexes(session, ("ticket", "clock"))
+        session.execute(
+            """
+            UPDATE ticket SET status = 'open', is_breached = false, resolved_at = NULL, closed_at = NULL,
+                snoozed_until = NULL
+            """
+        )
+        session.execute(
+            """
+            UPDATE clock SET warnings = '[]', warn_at = NULL, breached_at = NULL,
+                state = CASE kind WHEN 'resolution' THEN 'running' ELSE 'met' END,
+                stopped_at = CASE kind WHEN 'resolution' THEN NULL ELSE coalesce(stopped_at, started_at) END,
+                due_at = now() + interval '30 days' + ticket_id * interval '1 second'
+            """
+        )
+        session.execute("DELETE FROM escalation")
+        made_again(session, indexes)
+    with psycopg.connect(installation.dsn, autocommit=True) as session:
+        session.execute("VACUUM ANALYZE ticket, clock, escalation")
+        session.execute("CHECKPOINT")
+        found = session.execute("SELECT count(*) FROM clock WHERE state = 'running'").fetchone()
     return int(found[0]) if found else 0
 
 
-def _make_due(installation: Installation, amount: int) -> int:
-    """Set so many running clocks a minute into the past, those of breached ones begun anew where there are too few."""
-    with psycopg.connect(installation.dsn) as session:
-        changed = session.execute(
+def _make_due(installation: Installation, amount: int) -> None:
+    """Set so many running clocks a minute into the past, spread over all tickets; each only once."""
+    with psycopg.connect(installation.dsn, autocommit=True) as session:
+        session.execute(
             """
-            UPDATE clock SET state = 'running', breached_at = NULL, warnings = '[]', warn_at = NULL,
-                due_at = now() - interval '1 minute'
+            UPDATE clock SET due_at = now() - interval '1 minute'
             WHERE id IN (
-                SELECT clock.id FROM clock JOIN ticket ON ticket.id = clock.ticket_id
-                WHERE clock.stopped_at IS NULL AND ticket.status IN ('new', 'open', 'on_hold')
-                ORDER BY clock.id LIMIT %s
+                SELECT id FROM clock WHERE state = 'running' AND breached_at IS NULL
+                ORDER BY hashint8(ticket_id), id LIMIT %s
             )
             """,
             [amount],
         )
-        return changed.rowcount
+        session.execute("VACUUM ANALYZE clock")
+        session.execute("CHECKPOINT")

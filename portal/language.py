@@ -22,7 +22,7 @@ from flask import Flask, current_app, g, has_app_context, has_request_context, r
 from flask_babel import get_babel, get_domain, get_locale
 from flask_babel.speaklater import LazyString
 from flask_login import current_user
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from portal.errors import UserFault
 from portal.wording import Sentence
@@ -53,6 +53,7 @@ def install_language(app: Flask) -> None:
     )
     # In place of Jinja's own, which makes the same words safe anew each time: a page says hundreds.
     app.jinja_env.globals.update(_=_said, language=spoken)
+    _own_words()
 
 
 def language() -> str:
@@ -175,12 +176,29 @@ def _told(value: Any) -> Any:
 
 
 def _said(words: str, **values: Any) -> Markup:
-    """What `_` is in a template: the words are ours and safe, the values are escaped."""
+    """What `_` is in a template: our own words are safe, the values are escaped.
+
+    Flask-AppBuilder's templates say with it what they were handed, a fault with what somebody typed among it: what no
+    catalogue holds is escaped.
+    """
     speech = _speech()
     said = speech.said.get(words)
     if said is None:
+        if words not in _own_words():
+            return escape(speech.catalogue.gettext(str(words)))
         said = speech.said[words] = Markup(speech.catalogue.gettext(words))  # noqa: S704 - our own words
     return said % values if values or "%" in said else said
+
+
+@lru_cache
+def _own_words() -> frozenset[str]:
+    """Every message of the code, as the catalogues hold it."""
+    words: set[str] = set()
+    for source in TRANSLATIONS.glob("*/LC_MESSAGES/*.po"):
+        with source.open("rb") as file:
+            for message in read_po(file):
+                words.update([message.id] if isinstance(message.id, str) else message.id)
+    return frozenset(words)
 
 
 @lru_cache(maxsize=20)

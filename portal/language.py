@@ -88,9 +88,25 @@ def pgettext(context: str, words: str, /, **values: Any) -> str:
     return said % values if values else said
 
 
-def lazy_gettext(words: str) -> str:
+def lazy_gettext(words: str, /, **values: Any) -> str:
     """The words in the language of whoever sees them: for tables that are made before anybody asks."""
-    return cast(str, LazyString(gettext, words))
+    return cast(str, LazyString(gettext, words, **values))
+
+
+class Told(dict[str, str]):
+    """Words by name, each told in the language of whoever asks for it."""
+
+    def __getitem__(self, name: str) -> str:
+        return tell(super().__getitem__(name))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return tell(super().get(name, default))
+
+    def items(self) -> Any:
+        return [(name, self[name]) for name in self]
+
+    def values(self) -> Any:
+        return [self[name] for name in self]
 
 
 def catalogue() -> NullTranslations:
@@ -187,7 +203,7 @@ def _said(words: str, **values: Any) -> Markup:
         if words not in _own_words():
             return escape(speech.catalogue.gettext(str(words)))
         said = speech.said[words] = Markup(speech.catalogue.gettext(words))  # noqa: S704 - our own words
-    return said % values if values or "%" in said else said
+    return said % values if values or "%%" in said else said
 
 
 @lru_cache

@@ -15,12 +15,12 @@ from portal.rules.decision import Decision
 from portal.wording import N_, sentence
 
 KINDS = {
-    "text": "Text",
-    "number": "Number",
-    "date": "Date",
-    "yes_no": "Yes or no",
-    "choice": "One of a list",
-    "choices": "Several of a list",
+    "text": N_("Text"),
+    "number": N_("Number"),
+    "date": N_("Date"),
+    "yes_no": N_("Yes or no"),
+    "choice": N_("One of a list"),
+    "choices": N_("Several of a list"),
 }
 WITH_CHOICES = ("choice", "choices")
 WITH_ORDER = ("number", "date")

@@ -335,10 +335,10 @@ class TestWrites:
         db.session.commit()
         client = login(house.admin)
         page = client.post("/admin/tags/add", data={"name": "refund"}).get_data(as_text=True)
-        assert "already one with this name" in page
+        assert "already one with this Name" in page
         answer = client.post("/api/v1/tags/", json={"name": "refund"})
         assert answer.status_code == 422
-        assert "already one with this name" in answer.json["message"]
+        assert "already one with this Name" in answer.json["message"]
         for text in (page, answer.get_data(as_text=True)):
             assert not DATABASE_TEXT.search(text)
 

@@ -5,6 +5,12 @@ import re
 from flask import Flask
 from flask_appbuilder import AppBuilder
 
+from portal.language import gettext
+from portal.wording import N_
+
+# What Flask-AppBuilder says and its own catalogues leave in English.
+FAB_WORDS = (N_("Add"), N_("Edit"), N_("Delete"), N_("Are you sure you want to delete this item?"))
+
 
 def install_admin(app: Flask, appbuilder: AppBuilder, session: object) -> None:
     """Bind Flask-AppBuilder and register the admin's views."""
@@ -40,5 +46,6 @@ def install_admin(app: Flask, appbuilder: AppBuilder, session: object) -> None:
 
 def labelled_boxes(html: str) -> str:
     """The list that Flask-AppBuilder has drawn, with names for its boxes: they have none of their own."""
-    named = html.replace('id="check_all"', 'id="check_all" aria-label="Choose all rows"')
-    return re.sub(r'(<input id="[^"]*" class="action_check")', r'\1 aria-label="Choose this row"', named)
+    every, one = gettext("Choose all rows"), gettext("Choose this row")
+    named = html.replace('id="check_all"', f'id="check_all" aria-label="{every}"')
+    return re.sub(r'(<input id="[^"]*" class="action_check")', rf'\1 aria-label="{one}"', named)

@@ -13,7 +13,7 @@ from wtforms.validators import Optional
 
 from portal.errors import Permanent, Retryable, UserFault
 from portal.extensions import db
-from portal.language import says
+from portal.language import lazy_gettext, says
 from portal.models import ChannelAccount
 from portal.secrets_box import seal
 from portal.services import audit, mailbox_warnings, sign_in
@@ -125,6 +125,7 @@ def check_login(account: ChannelAccount) -> None:
 
 class AccountView(AdminView):
     noun, nouns = "account", "accounts"
+    add_title = N_("New account")
     list_title = N_("Accounts")
     explanation = N_(
         "The mailboxes that customers write to. Without an IMAP server mail comes by the listener."
@@ -136,9 +137,9 @@ class AccountView(AdminView):
     column_checks = CHECKS
     list_columns = ["address", "name", "branch", "kind", "is_active", "fetched_at", "last_error"]
     show_fieldsets = [
-        ("Account", {"fields": GENERAL}),
+        (N_("Account"), {"fields": GENERAL}),
         (
-            "Login",
+            N_("Login"),
             {
                 "fields": [
                     *(name for name in LOGIN if name in NO_SECRETS),
@@ -149,7 +150,7 @@ class AccountView(AdminView):
             },
         ),
         (
-            "Fetching",
+            N_("Fetching"),
             {
                 "fields": [
                     *(name for name in IMAP if name in NO_SECRETS),
@@ -159,69 +160,80 @@ class AccountView(AdminView):
                 ]
             },
         ),
-        ("Sending", {"fields": [name for name in SMTP if name in NO_SECRETS]}),
+        (N_("Sending"), {"fields": [name for name in SMTP if name in NO_SECRETS]}),
     ]
     add_fieldsets = edit_fieldsets = [
-        ("Account", {"fields": GENERAL}),
-        ("Login", {"fields": LOGIN, "expanded": True}),
-        ("Fetching by IMAP", {"fields": IMAP, "expanded": True}),
-        ("Sending by SMTP", {"fields": SMTP, "expanded": True}),
+        (N_("Account"), {"fields": GENERAL}),
+        (N_("Login"), {"fields": LOGIN, "expanded": True}),
+        (N_("Fetching by IMAP"), {"fields": IMAP, "expanded": True}),
+        (N_("Sending by SMTP"), {"fields": SMTP, "expanded": True}),
     ]
     search_columns = ["address", "name", "branch", "is_active"]
     base_order = ("address", "asc")
     label_columns = {
-        "kind": "Channel",
-        "auth_kind": "Login by",
-        "oauth_tenant": "Tenant",
-        "oauth_client_id": "Client id",
-        "oauth_signed_in_at": "Signed in",
-        "oauth_refresh_expires_at": "Sign-in ends",
-        "secret_expires_on": "Password or secret expires on",
-        "login_failure_count": "Refused logins in a row",
-        "compared_at": "Compared with the server",
-        "imap_host": "IMAP server",
-        "imap_port": "IMAP port",
-        "imap_security": "IMAP security",
-        "imap_username": "IMAP user",
-        "imap_folder": "Folder",
-        "imap_post_action": "Fetched mails are",
-        "imap_move_folder": "Moved to folder",
-        "smtp_host": "SMTP server",
-        "smtp_port": "SMTP port",
-        "smtp_security": "SMTP security",
-        "smtp_username": "SMTP user",
-        "fetched_at": "Last fetched",
-        "last_error": "Last trouble",
+        "kind": N_("Channel"),
+        "auth_kind": N_("Login by"),
+        "oauth_tenant": N_("Tenant"),
+        "oauth_client_id": N_("Client id"),
+        "oauth_signed_in_at": N_("Signed in"),
+        "oauth_refresh_expires_at": N_("Sign-in ends"),
+        "secret_expires_on": N_("Password or secret expires on"),
+        "login_failure_count": N_("Refused logins in a row"),
+        "compared_at": N_("Compared with the server"),
+        "imap_host": N_("IMAP server"),
+        "imap_port": N_("IMAP port"),
+        "imap_security": N_("IMAP security"),
+        "imap_username": N_("IMAP user"),
+        "imap_folder": N_("Folder"),
+        "imap_post_action": N_("Fetched mails are"),
+        "imap_move_folder": N_("Moved to folder"),
+        "smtp_host": N_("SMTP server"),
+        "smtp_port": N_("SMTP port"),
+        "smtp_security": N_("SMTP security"),
+        "smtp_username": N_("SMTP user"),
+        "fetched_at": N_("Last fetched"),
+        "last_error": N_("Last trouble"),
     }
     description_columns = {
-        "auth_kind": "With OAuth 2, save first, then sign in on the account's page. The passwords are not used then.",
-        "oauth_tenant": "Microsoft only: the directory (tenant) id of your organisation.",
-        "oauth_client_id": "As Google or Microsoft show it for the registration that you made for Portal.",
-        "imap_host": "Leave empty when your mail server hands mail to Portal's listener.",
-        "imap_post_action": "What happens on the server: marked as seen, moved, deleted, or left as it was.",
-        "smtp_host": "Leave empty to send through the installation's relay.",
-        "branch": "New tickets from this address go there, unless a routing rule says otherwise.",
+        "auth_kind": N_(
+            "With OAuth 2, save first, then sign in on the account's page. The passwords are not used then."
+        ),
+        "oauth_tenant": N_("Microsoft only: the directory (tenant) id of your organisation."),
+        "oauth_client_id": N_(
+            "As Google or Microsoft show it for the registration that you made for Portal."
+        ),
+        "imap_host": N_("Leave empty when your mail server hands mail to Portal's listener."),
+        "imap_post_action": N_(
+            "What happens on the server: marked as seen, moved, deleted, or left as it was."
+        ),
+        "smtp_host": N_("Leave empty to send through the installation's relay."),
+        "branch": N_("New tickets from this address go there, unless a routing rule says otherwise."),
     }
     add_form_extra_fields = edit_form_extra_fields = {
         "oauth_client_secret": SecretField(
-            "Client secret", description="Stored encrypted. Leave empty to keep it."
+            lazy_gettext("Client secret"),
+            description=lazy_gettext("Stored encrypted. Leave empty to keep it."),
         ),
         "secret_expires_on": DateField(
-            "Password or secret expires on",
-            description="Where you know it: admins are warned from thirty days before. Microsoft shows the day.",
+            lazy_gettext("Password or secret expires on"),
+            description=lazy_gettext(
+                "Where you know it: admins are warned from thirty days before. Microsoft shows the day."
+            ),
             validators=[Optional()],
             render_kw={"class": "form-control"},
         ),
         "aliases": LinesField(
-            "Other addresses",
-            description="One in each line: mail to these belongs here too.",
+            lazy_gettext("Other addresses"),
+            description=lazy_gettext("One in each line: mail to these belongs here too."),
             validators=[checked(checks.addresses)],
         ),
         "imap_password": SecretField(
-            "IMAP password", description="Stored encrypted. Leave empty to keep it."
+            lazy_gettext("IMAP password"),
+            description=lazy_gettext("Stored encrypted. Leave empty to keep it."),
         ),
         "smtp_password": SecretField(
-            "SMTP password", description="Stored encrypted. Leave empty to keep it."
+            lazy_gettext("SMTP password"),
+            description=lazy_gettext("Stored encrypted. Leave empty to keep it."),
         ),
     }
     show_template = "admin/account.html"
@@ -280,7 +292,7 @@ class AccountView(AdminView):
         check_same_server(row)
         check_login(row)
 
-    @action("test_connection", "Test connection", None, "fa-plug")
+    @action("test_connection", N_("Test connection"), None, "fa-plug")
     def test_connection(self, chosen: Any) -> None:
         # The machinery of mails is large, and only this button of the admin needs it.
         from portal.services.connection_check import check_account

@@ -25,7 +25,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from portal.errors import UserFault
 from portal.extensions import db
-from portal.language import says, tell
+from portal.language import Told, gettext, lazy_gettext, says, tell
 from portal.services import audit
 from portal.views.admin import reach, show
 from portal.views.admin.fields import Check, FormConverter
@@ -111,7 +111,10 @@ class AdminView(RequestFilters, ModelView):
         # FAB fills these in place, which would be the class's for all its children.
         for name in ("label_columns", "formatters_columns", "validators_columns", "description_columns"):
             setattr(self, name, dict(getattr(self, name) or {}))
+        self.label_columns = Told(self.label_columns)
         super().__init__(**kwargs)
+        # Above its list on the page of another noun.
+        self.title = lazy_gettext(str(self.list_title))
 
     # What a noun fills in.
 
@@ -131,6 +134,10 @@ class AdminView(RequestFilters, ModelView):
     def notices(self) -> Sequence[str]:
         """What is wrong with the noun at present, above its list; sentences to be told."""
         return ()
+
+    def title_of(self, row: Any) -> str:
+        """What the row is called above its page and its form."""
+        return str(row) or tell(self.show_title)
 
     # Pages.
 
@@ -157,7 +164,7 @@ class AdminView(RequestFilters, ModelView):
         return self.render_template(
             self.show_template,
             pk=pk,
-            title=str(row) or self.show_title,
+            title=self.title_of(row),
             widgets=widgets,
             related_views=self._related_views,
             view=self,
@@ -173,9 +180,9 @@ class AdminView(RequestFilters, ModelView):
             and form.validate()
             and self._save(new_row(self.datamodel.obj), form, "added")
         ):
-            flash(f"The {self.noun} is saved.", "success")
+            flash(gettext("Saved."), "success")
             return self.post_add_redirect()
-        return self._form_page(self.add_template, self.add_title, self._get_add_widget(form=form))
+        return self._form_page(self.add_template, tell(self.add_title), self._get_add_widget(form=form))
 
     @expose("/edit/<pk>", methods=["GET", "POST"])
     @has_access
@@ -184,12 +191,12 @@ class AdminView(RequestFilters, ModelView):
         if request.method == "POST":
             form = self.edit_form.refresh(obj=row)
             if form.validate() and self._save(row, form, "changed"):
-                flash(f"The {self.noun} is saved.", "success")
+                flash(gettext("Saved."), "success")
                 return self.post_edit_redirect()
         else:
             form = self.edit_form.refresh(obj=row)
             self.prefill_form(form, self.datamodel.get_pk_value(row))
-        return self._form_page(self.edit_template, self.edit_title, self._get_edit_widget(form=form))
+        return self._form_page(self.edit_template, self.title_of(row), self._get_edit_widget(form=form))
 
     @expose("/delete/<pk>", methods=["POST"])
     @has_access
@@ -202,7 +209,7 @@ class AdminView(RequestFilters, ModelView):
         except UserFault as fault:
             flash(says(fault), "danger")
         else:
-            flash(f"The {self.noun} is deleted.", "success")
+            flash(gettext("Deleted."), "success")
         return self.post_delete_redirect()
 
     @expose("/action/<string:name>/<pk>", methods=["POST"])
@@ -234,6 +241,9 @@ class AdminView(RequestFilters, ModelView):
 
     def _init_properties(self) -> None:
         super()._init_properties()
+        for name in ("show_fieldsets", "add_fieldsets", "edit_fieldsets"):
+            if sets := getattr(self, name):
+                setattr(self, name, [(lazy_gettext(title), fields) for title, fields in sets])
         if self.datamodel.is_large:
             wanted = [name for name in self.list_columns if is_ordered_by_index(self.datamodel.obj, name)]
             self.order_columns = wanted or [self.datamodel.get_pk_name()]
@@ -247,7 +257,6 @@ class AdminView(RequestFilters, ModelView):
     def _init_titles(self) -> None:
         self.list_title = self.list_title or self.nouns.capitalize()
         self.add_title = self.add_title or f"New {self.noun}"
-        self.edit_title = self.edit_title or f"Change {self.noun}"
         self.show_title = self.show_title or self.noun.capitalize()
         super()._init_titles()
 
@@ -256,16 +265,16 @@ class AdminView(RequestFilters, ModelView):
 
         def form_of(columns: Any, extra: Any) -> Any:
             return converter.create_form(
-                self.label_columns,
+                _lazily(self.label_columns),
                 columns,
-                self.description_columns,
+                _lazily(self.description_columns),
                 # Copied, because FAB appends to the lists it is given.
                 {name: [*rules] for name, rules in self.validators_columns.items()},
                 extra,
             )
 
         self.search_form = self.search_form or FormConverter(self.datamodel, {}).create_form(
-            self.label_columns, self.search_columns, extra_fields=self.search_form_extra_fields
+            _lazily(self.label_columns), self.search_columns, extra_fields=self.search_form_extra_fields
         )
         if not self.is_read_only:
             self.add_form = self.add_form or form_of(self.add_columns, self.add_form_extra_fields)
@@ -634,6 +643,11 @@ def read_filters(filters: Filters) -> None:
         index, _, column = rest.partition("_")
         if head == "" and index.isdigit() and len(index) == 1 and column in offered:
             filters.add_filter_index(column, int(index), request.args.getlist(name))
+
+
+def _lazily(words: dict[str, str]) -> dict[str, str]:
+    """The same words, each told to whoever sees the form."""
+    return {name: lazy_gettext(each) if isinstance(each, str) else each for name, each in dict.items(words)}
 
 
 def _asked_page(view_name: str) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from flask_appbuilder.actions import action
 from flask_login import current_user
 
 from portal.errors import UserFault
-from portal.language import says
+from portal.language import lazy_gettext, says
 from portal.models import Branch, EscalationTier
 from portal.rules.templating import PLACEHOLDERS
 from portal.services import tiers
 from portal.views.admin import checks, reach
 from portal.views.admin.base import AdminApi, AdminView
-from portal.views.admin.fields import EditorField, checked
+from portal.views.admin.fields import EditorField, TimeZoneField, checked
 from portal.views.admin.rows import Rows
 from portal.wording import N_
 
@@ -83,8 +83,9 @@ AUTOMATIC_COLUMNS = [
     "automatic_per_ticket",
 ]
 BRANCH_COLUMNS = [*PLACE_COLUMNS, *MAIL_COLUMNS, *AUTOMATIC_COLUMNS]
-ACKNOWLEDGEMENT_HELP = "Placeholders are filled in for each ticket: " + ", ".join(
-    f"{{{{ {name} }}}}" for name in PLACEHOLDERS if not name.startswith("agent.")
+ACKNOWLEDGEMENT_HELP = lazy_gettext(
+    "Placeholders are filled in for each ticket: %(placeholders)s",
+    placeholders=", ".join(f"{{{{ {name} }}}}" for name in PLACEHOLDERS if not name.startswith("agent.")),
 )
 TIER_COLUMNS = [
     "branch",
@@ -119,6 +120,7 @@ def has_words(html: str | None) -> bool:
 
 class TierView(AdminView):
     noun, nouns = "tier", "tiers"
+    add_title = N_("New tier")
     list_title = N_("Tiers")
     explanation = N_(
         "Who is asked next, and how soon. A tier without a branch holds for every branch without its own."
@@ -133,18 +135,20 @@ class TierView(AdminView):
     search_columns = ["name", "branch", "level"]
     base_order = ("level", "asc")
     label_columns = {
-        "acknowledge_within_minutes": "Acknowledge within (minutes)",
-        "on_unacknowledged": "If nobody acknowledges",
-        "escalate_at_percent": "Escalate by itself at (%)",
-        "mails_members": "Mail its people",
+        "acknowledge_within_minutes": N_("Acknowledge within (minutes)"),
+        "on_unacknowledged": N_("If nobody acknowledges"),
+        "escalate_at_percent": N_("Escalate by itself at (%)"),
+        "mails_members": N_("Mail its people"),
     }
     description_columns = {
-        "branch": "Leave empty for a tier that every branch without its own uses.",
-        "level": "1 answers first; 2 is escalated to.",
-        "acknowledge_within_minutes": "How long an escalation may wait for someone to take it.",
-        "escalate_at_percent": "Of a clock's target: 100 is when it is due, 75 is earlier, 0 is never.",
-        "mails_members": "Of each escalation, besides the bell. In their quiet hours mail waits, except for whoever "
-        "is on call.",
+        "branch": N_("Leave empty for a tier that every branch without its own uses."),
+        "level": N_("1 answers first; 2 is escalated to."),
+        "acknowledge_within_minutes": N_("How long an escalation may wait for someone to take it."),
+        "escalate_at_percent": N_("Of a clock's target: 100 is when it is due, 75 is earlier, 0 is never."),
+        "mails_members": N_(
+            "Of each escalation, besides the bell. In their quiet hours mail waits, except for whoever "
+            "is on call."
+        ),
     }
 
     def check_row(self, row: EscalationTier) -> None:
@@ -156,6 +160,7 @@ class TierView(AdminView):
 
 class BranchView(AdminView):
     noun, nouns = "branch", "branches"
+    add_title = N_("New branch")
     list_title = N_("Branches")
     explanation = N_(
         "Offices, shops or departments: each has its hours, its targets, its members and its addresses."
@@ -168,53 +173,62 @@ class BranchView(AdminView):
     column_checks = BRANCH_CHECKS
     list_columns = ["name", "code", "time_zone", "calendar", "policy", "assignment_strategy", "is_active"]
     show_fieldsets = [
-        ("Branch", {"fields": [*PLACE_COLUMNS, "created_at"]}),
-        ("Mail", {"fields": [*MAIL_COLUMNS, "dkim_selector", "dkim_record"]}),
-        ("Automatic mail", {"fields": AUTOMATIC_COLUMNS}),
+        (N_("Branch"), {"fields": [*PLACE_COLUMNS, "created_at"]}),
+        (N_("Mail"), {"fields": [*MAIL_COLUMNS, "dkim_selector", "dkim_record"]}),
+        (N_("Automatic mail"), {"fields": AUTOMATIC_COLUMNS}),
     ]
     add_fieldsets = edit_fieldsets = [
-        ("Branch", {"fields": PLACE_COLUMNS}),
-        ("Mail", {"fields": MAIL_COLUMNS, "expanded": True}),
-        ("Automatic mail", {"fields": AUTOMATIC_COLUMNS, "expanded": True}),
+        (N_("Branch"), {"fields": PLACE_COLUMNS}),
+        (N_("Mail"), {"fields": MAIL_COLUMNS, "expanded": True}),
+        (N_("Automatic mail"), {"fields": AUTOMATIC_COLUMNS, "expanded": True}),
     ]
     search_columns = ["name", "code", "calendar", "is_active"]
     base_order = ("name", "asc")
     label_columns = {
-        "policy": "Targets",
-        "assignment_strategy": "New tickets go to",
-        "fall_back_branch": "Falls back to",
-        "reopen_window_days": "Reopen within (days)",
-        "from_name": "Sender's name",
-        "quotes_history": "Quote the answered message",
-        "attachment_limit_mb": "Files of one reply (MB)",
-        "signs_with_dkim": "Sign with DKIM",
-        "dkim_selector": "DKIM selector",
-        "dkim_record": "DKIM record",
-        "sends_acknowledgement": "Acknowledge new tickets",
-        "acknowledgement_html": "Acknowledgement",
-        "automatic_per_recipient": "Automatic mails a day to one address",
-        "automatic_per_ticket": "Automatic mails a day on one ticket",
+        "policy": N_("Targets"),
+        "assignment_strategy": N_("New tickets go to"),
+        "fall_back_branch": N_("Falls back to"),
+        "reopen_window_days": N_("Reopen within (days)"),
+        "from_name": N_("Sender's name"),
+        "quotes_history": N_("Quote the answered message"),
+        "attachment_limit_mb": N_("Files of one reply (MB)"),
+        "signs_with_dkim": N_("Sign with DKIM"),
+        "dkim_selector": N_("DKIM selector"),
+        "dkim_record": N_("DKIM record"),
+        "sends_acknowledgement": N_("Acknowledge new tickets"),
+        "acknowledgement_html": N_("Acknowledgement"),
+        "automatic_per_recipient": N_("Automatic mails a day to one address"),
+        "automatic_per_ticket": N_("Automatic mails a day on one ticket"),
     }
     description_columns = {
-        "code": "Short and lasting: it stands in exports and addresses, like NORTH.",
-        "time_zone": "Like Europe/Berlin. Working hours and dates in replies follow it.",
-        "policy": "Used where no policy of its own matches a ticket.",
-        "fall_back_branch": "Takes tickets that are addressed to this branch while it is not in use.",
-        "reopen_window_days": "An answer to a closed ticket reopens it so long; later it opens a new one.",
-        "from_name": "How the branch signs its mails; the branch's name where empty.",
-        "signature_html": "Stands under every reply of the branch.",
-        "quotes_history": "Replies show what they answer below them.",
-        "attachment_limit_mb": "All files of a reply together. Many servers refuse mails over 25 MB.",
-        "signs_with_dkim": "After “Make a DKIM key” has made one and “Check DNS” has found its record.",
-        "sends_acknowledgement": "Whoever opens a ticket by mail is told at once that it has arrived.",
-        "automatic_per_recipient": "Beyond it nothing automatic is sent: two machines stop writing to each other.",
-        "automatic_per_ticket": "0 forbids automatic mail.",
-        "is_active": "Switch a branch off instead of deleting it: its tickets and figures stay.",
+        "code": N_("Short and lasting: it stands in exports and addresses, like NORTH."),
+        "policy": N_("Used where no policy of its own matches a ticket."),
+        "fall_back_branch": N_("Takes tickets that are addressed to this branch while it is not in use."),
+        "reopen_window_days": N_(
+            "An answer to a closed ticket reopens it so long; later it opens a new one."
+        ),
+        "from_name": N_("How the branch signs its mails; the branch's name where empty."),
+        "quotes_history": N_("Replies show what they answer below them."),
+        "attachment_limit_mb": N_("All files of a reply together. Many servers refuse mails over 25 MB."),
+        "signs_with_dkim": N_("After “Make a DKIM key” has made one and “Check DNS” has found its record."),
+        "sends_acknowledgement": N_("Whoever opens a ticket by mail is told at once that it has arrived."),
+        "automatic_per_recipient": N_(
+            "Beyond it nothing automatic is sent: two machines stop writing to each other."
+        ),
+        "automatic_per_ticket": N_("0 forbids automatic mail."),
+        "is_active": N_("Switch a branch off instead of deleting it: its tickets and figures stay."),
     }
     add_form_extra_fields = edit_form_extra_fields = {
-        "signature_html": EditorField("Signature", description=description_columns["signature_html"], rows=5),
+        "time_zone": TimeZoneField(
+            lazy_gettext("Time zone"), description=lazy_gettext("Dates in replies follow it.")
+        ),
+        "signature_html": EditorField(
+            lazy_gettext("Signature"),
+            description=lazy_gettext("Stands under every reply of the branch."),
+            rows=5,
+        ),
         "acknowledgement_html": EditorField(
-            "Acknowledgement",
+            lazy_gettext("Acknowledgement"),
             description=ACKNOWLEDGEMENT_HELP,
             rows=8,
             validators=[checked(check_acknowledgement)],
@@ -226,8 +240,10 @@ class BranchView(AdminView):
 
     @action(
         "make_key",
-        "Make a DKIM key",
-        "Make a new key for these branches? A former one stops signing; its record can go after a week.",
+        N_("Make a DKIM key"),
+        lazy_gettext(
+            "Make a new key for these branches? A former one stops signing; its record can go after a week."
+        ),
         "fa-key",
     )
     def make_key(self, chosen: Any) -> None:
@@ -239,7 +255,7 @@ class BranchView(AdminView):
             for line in make_branch_key(branch, current_user):
                 flash(f"Publish this record: {line}", "success")
 
-    @action("check_dns", "Check DNS", None, "fa-globe")
+    @action("check_dns", N_("Check DNS"), None, "fa-globe")
     def check_dns(self, chosen: Any) -> None:
         from portal.services.domain_keys import check_records
 

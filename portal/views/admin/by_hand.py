@@ -13,9 +13,10 @@ from wtforms.validators import InputRequired, Length
 
 from portal.errors import UserFault
 from portal.extensions import db
-from portal.language import says
+from portal.language import gettext, lazy_gettext, says
 from portal.models import Branch, InboxItem, Ticket, User
 from portal.services import accounts
+from portal.wording import N_
 
 if TYPE_CHECKING:
     from portal.services.quarantine import Readable
@@ -27,15 +28,17 @@ class OpenForm(DynamicForm):  # type: ignore[misc]
 
     SHOWN = ("branch", "address", "name", "subject")
 
-    branch = SelectField("Branch", coerce=int, widget=Select2Widget())
+    branch = SelectField(lazy_gettext("Branch"), coerce=int, widget=Select2Widget())
     address = StringField(
-        "Sender's address",
-        validators=[InputRequired("Answers need somewhere to go."), Length(max=320)],
-        description="Answers go there, and the ticket belongs to the customer of this address.",
+        lazy_gettext("Sender's address"),
+        validators=[InputRequired(N_("Answers need somewhere to go.")), Length(max=320)],
+        description=lazy_gettext("Answers go there, and the ticket belongs to the customer of this address."),
         widget=BS3TextFieldWidget(),
     )
-    name = StringField("Sender's name", validators=[Length(max=200)], widget=BS3TextFieldWidget())
-    subject = StringField("Subject", validators=[Length(max=500)], widget=BS3TextFieldWidget())
+    name = StringField(
+        lazy_gettext("Sender's name"), validators=[Length(max=200)], widget=BS3TextFieldWidget()
+    )
+    subject = StringField(lazy_gettext("Subject"), validators=[Length(max=500)], widget=BS3TextFieldWidget())
 
 
 class OpenWidget(FormWidget):  # type: ignore[misc]
@@ -50,7 +53,9 @@ def page(view: "AdminView", item: InboxItem) -> Any:
     from portal.services import quarantine
 
     if item.state != "quarantined":
-        flash("Only a mail in quarantine is opened by hand. This one has been dealt with.", "warning")
+        flash(
+            gettext("Only a mail in quarantine is opened by hand. This one has been dealt with."), "warning"
+        )
         return redirect(url_for(f"{view.endpoint}.show", pk=item.id))
     raw = db.session.scalar(select(InboxItem.raw).where(InboxItem.id == item.id)) or b""
     readable = quarantine.read(raw)

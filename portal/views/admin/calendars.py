@@ -12,6 +12,7 @@ COLUMNS = ["name", "time_zone", "windows", "holidays"]
 
 class CalendarView(AdminView):
     noun, nouns = "calendar", "calendars"
+    add_title = N_("New calendar")
     list_title = N_("Calendars")
     explanation = N_("Working hours and days off. Clocks that count business time stand still outside them.")
     empty_text = N_("No calendars yet. Make one with your usual working hours; branches choose it.")
@@ -24,12 +25,16 @@ class CalendarView(AdminView):
     add_columns = edit_columns = COLUMNS
     search_columns = ["name", "time_zone"]
     base_order = ("name", "asc")
-    label_columns = {"windows": "Working hours", "holidays": "Days off"}
+    label_columns = {"windows": N_("Working hours"), "holidays": N_("Days off")}
     description_columns = {
-        "windows": 'One entry for each stretch of work: {"weekday": 0, "start": "09:00", "end": "17:30"}. '
-        "Weekday 0 is Monday, 6 is Sunday; an end before the start is on the next day.",
-        "holidays": 'Dates like "2026-12-25", or with hours of their own: '
-        '{"date": "2026-12-24", "name": "Christmas Eve", "windows": [{"start": "09:00", "end": "12:00"}]}.',
+        "windows": N_(
+            'One entry for each stretch of work: {"weekday": 0, "start": "09:00", "end": "17:30"}. '
+            "Weekday 0 is Monday, 6 is Sunday; an end before the start is on the next day."
+        ),
+        "holidays": N_(
+            'Dates like "2026-12-25", or with hours of their own: '
+            '{"date": "2026-12-24", "name": "Christmas Eve", "windows": [{"start": "09:00", "end": "12:00"}]}.'
+        ),
     }
 
 

@@ -6,6 +6,7 @@ from flask import flash
 from flask_appbuilder.actions import action
 from flask_login import current_user
 
+from portal.language import gettext, lazy_gettext
 from portal.models import Customer, Identity
 from portal.services import suppression
 from portal.views.admin import checks
@@ -33,17 +34,23 @@ class IdentityView(AdminView):
     list_columns = ["id", "address", "kind", "customer", "suppressed_at", "suppressed_reason", "created_at"]
     show_columns = ["address", "kind", "customer", "suppressed_at", "suppressed_reason", "created_at"]
     search_columns = ["address"]
-    label_columns = {"suppressed_at": "Blocked since", "suppressed_reason": "Blocked because"}
+    label_columns = {"suppressed_at": N_("Blocked since"), "suppressed_reason": N_("Blocked because")}
 
-    @action("clear", "Unblock", "Let automatic mail go to the chosen addresses again?", "fa-unlock")
+    @action(
+        "clear",
+        N_("Unblock"),
+        lazy_gettext("Let automatic mail go to the chosen addresses again?"),
+        "fa-unlock",
+    )
     def clear(self, chosen: Any) -> None:
         for identity in chosen if isinstance(chosen, list) else [chosen]:
             suppression.clear(identity, current_user)
-        flash("Automatic mail may go there again.", "success")
+        flash(gettext("Automatic mail may go there again."), "success")
 
 
 class CustomerView(AdminView):
     noun, nouns = "customer", "customers"
+    add_title = N_("New customer")
     list_title = N_("Customers")
     explanation = N_("The people who write to you. New ones appear with their first message.")
     empty_text = N_("No customers yet. The first mail brings the first one.")
@@ -57,13 +64,15 @@ class CustomerView(AdminView):
     show_columns = [*COLUMNS, "created_at"]
     add_columns = edit_columns = COLUMNS
     search_columns = ["name"]
-    label_columns = {"identities": "Addresses"}
+    label_columns = {"identities": N_("Addresses")}
     description_columns = {
-        "level": "Like gold or partner; shown beside their tickets.",
-        "notes": "For colleagues only.",
+        "level": N_("Like gold or partner; shown beside their tickets."),
+        "notes": N_("For colleagues only."),
     }
     add_form_extra_fields = edit_form_extra_fields = {
-        "notes": LongField("Notes", description="For colleagues only.", default="")
+        "notes": LongField(
+            lazy_gettext("Notes"), description=lazy_gettext("For colleagues only."), default=""
+        )
     }
 
 

@@ -2,7 +2,7 @@
 
 from flask import flash
 
-from portal.language import gettext
+from portal.language import gettext, lazy_gettext
 from portal.models import EscalationRule
 from portal.models.branch import PRIORITIES
 from portal.models.ticket import TICKET_TYPES
@@ -33,6 +33,7 @@ def check_rule(rule: EscalationRule) -> None:
 
 class EscalationRuleView(AdminView):
     noun, nouns = "escalation rule", "escalation rules"
+    add_title = N_("New escalation rule")
     list_title = N_("Escalation rules")
     explanation = N_(
         "What sends a ticket to a higher tier by itself, besides its clocks. Each rule counts once for a ticket until "
@@ -48,13 +49,17 @@ class EscalationRuleView(AdminView):
     add_columns = edit_columns = COLUMNS
     search_columns = ["name", "branch", "kind", "is_active"]
     base_order = ("name", "asc")
-    label_columns = {"kind": "When", "value": "This", "to_level": "To level"}
+    label_columns = {"kind": N_("When"), "value": N_("This"), "to_level": N_("To level")}
     description_columns = {
-        "branch": "Leave empty for every branch.",
-        "kind": "What has to happen. It is looked at in the moment in which it happens.",
-        "value": f"A priority ({', '.join(PRIORITIES)}), a type ({', '.join(TICKET_TYPES)}), how many times, or the "
-        "words with commas between them; capital letters do not matter, and only whole words count.",
-        "to_level": "The tier that tickets go to: it has to exist and to have people.",
+        "branch": N_("Leave empty for every branch."),
+        "kind": N_("What has to happen. It is looked at in the moment in which it happens."),
+        "value": lazy_gettext(
+            "A priority (%(priorities)s), a type (%(types)s), how many times, or the words with commas between them; "
+            "capital letters do not matter, and only whole words count.",
+            priorities=", ".join(PRIORITIES),
+            types=", ".join(TICKET_TYPES),
+        ),
+        "to_level": N_("The tier that tickets go to: it has to exist and to have people."),
     }
     formatters_columns = {"kind": lambda kind: gettext(KINDS.get(kind, kind))}
 

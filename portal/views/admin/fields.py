@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from zoneinfo import available_timezones
 
 from flask_appbuilder.fieldwidgets import (
     BS3PasswordFieldWidget,
@@ -26,13 +27,14 @@ from wtforms import (
     StringField,
     TextAreaField,
 )
-from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
+from wtforms.validators import InputRequired, NumberRange, Optional, ValidationError
 
 from portal.errors import UserFault
-from portal.language import says
+from portal.language import gettext, says, tell
 from portal.rules.fields import KINDS
 from portal.rules.lifecycle import LABELS
 from portal.views.admin.rows import Rows, words_of
+from portal.wording import N_
 
 # Raises UserFault with a sentence when the value cannot be used.
 Check = Callable[[Any], None]
@@ -42,11 +44,53 @@ NOTHING = ""
 NAMES = {
     "tls": "TLS",
     "starttls": "STARTTLS",
-    "none": "None",
+    "none": N_("None"),
     "oauth2_google": "Google (OAuth 2)",
     "oauth2_microsoft": "Microsoft 365 (OAuth 2)",
     **KINDS,
 }
+# What `label_of` makes of stored words by itself, for the catalogues.
+MADE_OF_WORDS = (
+    *(
+        N_("Accepted"),
+        N_("Api"),
+        N_("Available"),
+        N_("Away"),
+        N_("Branch lead"),
+        N_("Cancelled"),
+        N_("Customer waits"),
+    ),
+    *(
+        N_("Deferred"),
+        N_("Draft"),
+        N_("Email"),
+        N_("Failed"),
+        N_("High"),
+        N_("Keyword"),
+        N_("Least loaded"),
+        N_("Leave"),
+    ),
+    *(N_("Low"), N_("Manual"), N_("Move"), N_("Next on call"), N_("Next tier"), N_("Normal"), N_("Priority")),
+    *(
+        N_("Processed"),
+        N_("Published"),
+        N_("Quarantined"),
+        N_("Queued"),
+        N_("Received"),
+        N_("Reopened"),
+        N_("Retired"),
+    ),
+    *(
+        N_("Round robin"),
+        N_("Seen"),
+        N_("Sent"),
+        N_("Sms"),
+        N_("Sticky"),
+        N_("Type"),
+        N_("Urgent"),
+        N_("Whatsapp"),
+    ),
+)
 LARGEST_NUMBER = 2**31 - 1
 
 
@@ -75,9 +119,21 @@ class WordField(SelectField):
             **kwargs,
         )
 
+    def iter_choices(self) -> Any:
+        for value, words, *others in super().iter_choices():
+            yield value, tell(words), *others
+
     def pre_validate(self, form: Form) -> None:  # noqa: ARG002
         if (self.data or NOTHING) not in {value for value, *_ in self.choices}:
-            raise ValidationError("Choose one of the list.")
+            raise ValidationError(N_("Choose one of the list."))
+
+
+class TimeZoneField(SelectField):
+    """A time zone of the tz database; UTC where nobody chooses."""
+
+    def __init__(self, label: str = "", **kwargs: Any):
+        zones = sorted(available_timezones())
+        super().__init__(label, **{"choices": zones, "default": "UTC", "widget": Select2Widget(), **kwargs})
 
 
 class WordsField(SelectMultipleField):
@@ -85,6 +141,10 @@ class WordsField(SelectMultipleField):
 
     def __init__(self, label: str = "", words: Sequence[str] = (), **kwargs: Any):
         super().__init__(label, choices=word_choices(words), widget=Select2ManyWidget(), **kwargs)
+
+    def iter_choices(self) -> Any:
+        for value, words, *others in super().iter_choices():
+            yield value, tell(words), *others
 
 
 class PercentsField(StringField):
@@ -100,7 +160,7 @@ class PercentsField(StringField):
             return
         parts = [part.strip().removesuffix("%").strip() for part in valuelist[0].split(",")]
         if not all(part.isdecimal() for part in parts if part):
-            raise ValueError("Write percentages like 50, 80.")
+            raise ValueError(N_("Write percentages like 50, 80."))
         self.data = sorted({int(part) for part in parts if part})
 
 
@@ -136,10 +196,9 @@ class JsonField(TextAreaField):
             self.data = json.loads(self._typed)
         except ValueError as error:
             self.data = None
-            place = (
-                f"line {error.lineno}, sign {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-            )
-            raise ValueError(f"This is not valid JSON ({place}).") from error
+            line, sign = getattr(error, "lineno", 1), getattr(error, "colno", 1)
+            said = gettext("This is not valid JSON (line %(line)s, sign %(sign)s).", line=line, sign=sign)
+            raise ValueError(said) from error
 
 
 class LinesField(TextAreaField):
@@ -207,6 +266,14 @@ def checked(check: Check) -> Callable[[Form, Field], None]:
     return validate
 
 
+def _at_most(longest: int) -> Callable[[Form, Field], None]:
+    def validate(_form: Form, field: Field) -> None:
+        if len(field.data or "") > longest:
+            raise ValidationError(gettext("At most %(longest)s signs fit here.", longest=longest))
+
+    return validate
+
+
 class FormConverter(GeneralModelConverter):
     """Fields from columns, asking for no more than the table does: a column with a default may stay empty."""
 
@@ -214,13 +281,19 @@ class FormConverter(GeneralModelConverter):
         super().__init__(datamodel)
         self._checks = checks
 
+    def _convert_many_to_one(self, col_name: str, *words: Any) -> dict[str, Any]:
+        form_props: dict[str, Any] = super()._convert_many_to_one(col_name, *words)
+        # Without words of its own the empty choice would be called by its value.
+        form_props[col_name].kwargs["blank_text"] = "–"
+        return form_props
+
     def _convert_simple(
         self, name: str, label: str, description: str, validators: list[Any], form_props: dict[str, Any]
     ) -> dict[str, Any]:
         column = self.datamodel.list_columns[name]
         default = self.datamodel.get_col_default(name)
         is_required = not column.nullable and default is None
-        rules = [InputRequired(f"{label} is needed.") if is_required else Optional(), *validators]
+        rules = [InputRequired(N_("This is needed.")) if is_required else Optional(), *validators]
         if name in self._checks:
             rules.append(checked(self._checks[name]))
         field = {"label": label, "description": description, "validators": rules}
@@ -239,14 +312,14 @@ class FormConverter(GeneralModelConverter):
             return BooleanField(field["label"], description=field["description"], default=default)
         if isinstance(column.type, Integer):
             field["validators"].append(
-                NumberRange(0, LARGEST_NUMBER, message="Enter a whole number that is not negative.")
+                NumberRange(0, LARGEST_NUMBER, message=N_("Enter a whole number that is not negative."))
             )
             return NumberField(default=default, **field)
         if isinstance(column.type, Text):
             return LongField(default=default, **field)
         longest = getattr(column.type, "length", None)
         if longest:
-            field["validators"].append(Length(max=longest, message=f"At most {longest} signs fit here."))
+            field["validators"].append(_at_most(longest))
         is_optional = column.nullable
         return TextField(default=default, is_optional=is_optional, **field)
 
@@ -266,7 +339,7 @@ class NumberField(IntegerField):
             self.data = int(valuelist[0])
         except ValueError as error:
             self.data = None
-            raise ValueError("Enter a whole number.") from error
+            raise ValueError(N_("Enter a whole number.")) from error
 
 
 class TextField(StringField):

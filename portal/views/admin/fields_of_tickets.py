@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from portal.errors import UserFault
+from portal.language import lazy_gettext
 from portal.models import TicketField
 from portal.rules import fields as rules
 from portal.services import fields
@@ -89,7 +90,7 @@ class ChoicesField(LinesField):
         setattr(obj, name, [asdict(choice) for choice in choices])
 
 
-CHOICES_HELP = (
+CHOICES_HELP = lazy_gettext(
     "For lists: one choice in each line, like blue = Dark blue. The key before the = stays on the tickets; the words "
     "can be changed any time. Without a key one is made. What you take out stays readable where it was chosen."
 )
@@ -102,6 +103,7 @@ def shown_choices(choices: Any) -> str:
 
 class FieldView(AdminView):
     noun, nouns = "field", "fields"
+    add_title = N_("New field")
     list_title = N_("Ticket fields")
     explanation = N_(
         "What your desk wants to know of a ticket besides its type and priority: an order number, a device."
@@ -120,31 +122,42 @@ class FieldView(AdminView):
     search_columns = ["name", "key", "kind", "is_active"]
     base_order = ("position", "asc")
     label_columns = {
-        "help_text": "Help",
-        "is_required": "Required before resolving",
-        "is_in_filter": "Shown in the list's filter",
-        "is_active": "In use",
+        "help_text": N_("Help"),
+        "is_required": N_("Required before resolving"),
+        "is_in_filter": N_("Shown in the list's filter"),
+        "is_active": N_("In use"),
     }
     description_columns = {
-        "name": "As agents read it: Order number.",
-        "key": "Short and lasting, like order_number: for templates ({{ ticket.fields.order_number }}), addresses and "
-        "exports. It cannot be changed later.",
-        "kind": "It cannot be changed later: retire the field and make another one instead.",
-        "help_text": "A sentence that is shown where the field is filled in.",
-        "branches": "Leave empty for every branch.",
-        "position": "Lower ones come first.",
-        "is_required": "A ticket cannot be resolved before it is filled in.",
-        "is_active": "Switch a field off instead of deleting it: its values stay readable on their tickets.",
+        "name": N_("As agents read it: Order number."),
+        "key": N_(
+            "Short and lasting, like order_number: for templates ({{ ticket.fields.order_number }}), addresses and "
+            "exports. It cannot be changed later."
+        ),
+        "help_text": N_("A sentence that is shown where the field is filled in."),
+        "branches": N_("Leave empty for every branch."),
+        "position": N_("Lower ones come first."),
+        "is_required": N_("A ticket cannot be resolved before it is filled in."),
+        "is_active": N_(
+            "Switch a field off instead of deleting it: its values stay readable on their tickets."
+        ),
     }
     formatters_columns = {
         "choices": shown_choices,
         "kind": lambda kind: rules.KINDS.get(kind, kind),
     }
     add_form_extra_fields = {
-        "choices": ChoicesField("Choices", description=CHOICES_HELP, rows=6),
-        "kind": WordField("Kind", words=tuple(rules.KINDS), description=description_columns["kind"]),
+        "choices": ChoicesField(lazy_gettext("Choices"), description=CHOICES_HELP, rows=6),
+        "kind": WordField(
+            lazy_gettext("Kind"),
+            words=tuple(rules.KINDS),
+            description=lazy_gettext(
+                "It cannot be changed later: retire the field and make another one instead."
+            ),
+        ),
     }
-    edit_form_extra_fields = {"choices": ChoicesField("Choices", description=CHOICES_HELP, rows=6)}
+    edit_form_extra_fields = {
+        "choices": ChoicesField(lazy_gettext("Choices"), description=CHOICES_HELP, rows=6)
+    }
 
     def check_row(self, row: TicketField) -> None:
         check_field(row)

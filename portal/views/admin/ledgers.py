@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from portal.errors import UserFault
 from portal.extensions import db
+from portal.language import gettext, lazy_gettext
 from portal.models import AuditEntry, Delivery, Event, InboxItem, OutboxItem
 from portal.views.admin import by_hand, show
 from portal.views.admin.base import AdminView
@@ -50,7 +51,12 @@ class EventView(AdminView):
     ]
     search_columns = ["kind", "ticket_id", "actor", "occurred_at"]
     base_order = ("occurred_at", "desc")
-    label_columns = {"kind": "What", "actor": "Who", "actor_kind": "Who it was", "data": "Details"}
+    label_columns = {
+        "kind": N_("What"),
+        "actor": N_("Who"),
+        "actor_kind": N_("Who it was"),
+        "data": N_("Details"),
+    }
     formatters_columns = {"kind": label_of, "ticket_id": _ticket}
 
 
@@ -93,10 +99,10 @@ class InboxView(AdminView):
     ]
     search_columns = ["state", "envelope_from", "account", "ticket_id", "created_at"]
     label_columns = {
-        "created_at": "Received",
-        "envelope_from": "From",
-        "envelope_to": "To",
-        "size_bytes": "Size",
+        "created_at": N_("Received"),
+        "envelope_from": N_("From"),
+        "envelope_to": N_("To"),
+        "size_bytes": N_("Size"),
     }
     formatters_columns = {
         "id": lambda number: Markup('{0} <a href="/admin/inbox/raw/{0}">Download</a>').format(number),
@@ -131,7 +137,7 @@ class InboxView(AdminView):
         response.headers["Content-Disposition"] = f'attachment; filename="received-{item.id}.eml"'
         return response
 
-    @action("retry", "Try again", "Process the chosen mails again?", "fa-refresh")
+    @action("retry", N_("Try again"), lazy_gettext("Process the chosen mails again?"), "fa-refresh")
     def retry(self, chosen: Any) -> None:
         # The machinery of mails is large, and only this button of the admin needs it.
         from portal.services import intake
@@ -145,7 +151,7 @@ class InboxView(AdminView):
             )
         for item in items:
             intake.retry(item)
-        flash("They are being processed again.", "success")
+        flash(gettext("They are being processed again."), "success")
 
 
 class DeliveryView(AdminView):
@@ -160,7 +166,7 @@ class DeliveryView(AdminView):
     list_columns = ["id", "recipient", "state", "code", "reply", "attempt_count", "sent_at"]
     show_columns = [*list_columns, "outbox_item", "created_at"]
     search_columns = ["recipient", "message_id"]
-    label_columns = {"reply": "The server's answer", "code": "Code", "attempt_count": "Tries"}
+    label_columns = {"reply": N_("The server's answer"), "code": N_("Code"), "attempt_count": N_("Tries")}
 
 
 class OutboxView(AdminView):
@@ -185,9 +191,18 @@ class OutboxView(AdminView):
     ]
     show_columns = [*list_columns, "sent_at"]
     search_columns = ["state", "account", "message_id"]
-    label_columns = {"created_at": "Since", "attempt_count": "Tries", "last_error": "Last trouble"}
+    label_columns = {
+        "created_at": N_("Since"),
+        "attempt_count": N_("Tries"),
+        "last_error": N_("Last trouble"),
+    }
 
-    @action("retry", "Try again", "Send the chosen mails again to whom they did not reach?", "fa-refresh")
+    @action(
+        "retry",
+        N_("Try again"),
+        lazy_gettext("Send the chosen mails again to whom they did not reach?"),
+        "fa-refresh",
+    )
     def retry(self, chosen: Any) -> None:
         from portal.services import outbox
 
@@ -200,7 +215,7 @@ class OutboxView(AdminView):
             )
         for item in items:
             outbox.retry(item)
-        flash("They are on their way again.", "success")
+        flash(gettext("They are on their way again."), "success")
 
 
 class AuditView(AdminView):
@@ -217,10 +232,10 @@ class AuditView(AdminView):
     search_columns = ["actor", "object_type", "object_id", "occurred_at"]
     base_order = ("occurred_at", "desc")
     label_columns = {
-        "actor": "Who",
-        "action": "Did",
-        "object_type": "To",
-        "object_name": "Called",
-        "address": "From",
+        "actor": N_("Who"),
+        "action": N_("Did"),
+        "object_type": N_("To"),
+        "object_name": N_("Called"),
+        "address": N_("From"),
     }
     formatters_columns = {"changes": show.changes, "object_type": label_of, "action": label_of}

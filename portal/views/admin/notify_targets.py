@@ -7,7 +7,7 @@ from flask_appbuilder.actions import action
 from wtforms import Form
 
 from portal.errors import UserFault
-from portal.language import gettext, says
+from portal.language import gettext, lazy_gettext, says
 from portal.models import NotifyTarget
 from portal.services import alerts
 from portal.views.admin.base import AdminView
@@ -21,6 +21,7 @@ SHOWN = ["tier", "name", "shown", "may_reach_internal", "is_active", "failing_si
 
 class NotifyTargetView(AdminView):
     noun, nouns = "notify target", "notify targets"
+    add_title = N_("New notify target")
     list_title = N_("Notify targets")
     explanation = N_(
         "Where else a tier hears of its escalations: Slack, Teams, a webhook and many more. Without any, its people "
@@ -36,19 +37,23 @@ class NotifyTargetView(AdminView):
     search_columns = ["name", "tier", "is_active"]
     base_order = ("name", "asc")
     label_columns = {
-        "shown": "Goes to",
-        "may_reach_internal": "May reach our own network",
-        "last_error": "Last trouble",
+        "shown": N_("Goes to"),
+        "may_reach_internal": N_("May reach our own network"),
+        "last_error": N_("Last trouble"),
     }
     description_columns = {
-        "may_reach_internal": "Only for a service that you run yourself: otherwise addresses inside your network "
-        "are refused, wherever the address above leads.",
+        "may_reach_internal": N_(
+            "Only for a service that you run yourself: otherwise addresses inside your network "
+            "are refused, wherever the address above leads."
+        ),
     }
     add_form_extra_fields = edit_form_extra_fields = {
         "url": SecretField(
-            "Address",
-            description="As Apprise writes it, like slack://…, msteams://… or jsons://host/path. Stored encrypted and "
-            "never shown again; leave empty to keep it.",
+            lazy_gettext("Address"),
+            description=lazy_gettext(
+                "As Apprise writes it, like slack://…, msteams://… or jsons://host/path. Stored encrypted and "
+                "never shown again; leave empty to keep it."
+            ),
         )
     }
     action_verbs = {"send_test": "edit"}
@@ -61,7 +66,7 @@ class NotifyTargetView(AdminView):
         if not row.url_encrypted:
             raise UserFault("Enter the address of the service.")
 
-    @action("send_test", "Send a test", None, "fa-paper-plane")
+    @action("send_test", N_("Send a test"), None, "fa-paper-plane")
     def send_test(self, chosen: Any) -> None:
         for target in chosen if isinstance(chosen, list) else [chosen]:
             try:

@@ -17,12 +17,21 @@ from wtforms.validators import Length, Optional
 from portal.access import ADMIN, branch_ids
 from portal.errors import UserFault
 from portal.extensions import db
+from portal.language import gettext, lazy_gettext, tell
 from portal.models import Agent, Branch, BranchMembership
 from portal.models.agent import AVAILABILITIES
 from portal.services import api_keys, audit, tiers
 from portal.views.admin import checks, roles
 from portal.views.admin.base import AdminApi, AdminView
-from portal.views.admin.fields import EditorField, NumberField, SecretField, TextField, WordField, checked
+from portal.views.admin.fields import (
+    EditorField,
+    NumberField,
+    SecretField,
+    TextField,
+    TimeZoneField,
+    WordField,
+    checked,
+)
 from portal.views.admin.rows import Rows
 from portal.views.admin.security import SHORTEST_PASSWORD, set_password
 from portal.wording import N_
@@ -30,7 +39,9 @@ from portal.wording import N_
 PROFILE = ("time_zone", "language", "availability", "capacity", "signature_html")
 ACCOUNT = ["first_name", "last_name", "username", "email", "roles", "active"]
 PASSWORD_LENGTH = Length(
-    min=SHORTEST_PASSWORD, max=200, message=f"A password has at least {SHORTEST_PASSWORD} characters."
+    min=SHORTEST_PASSWORD,
+    max=200,
+    message=lazy_gettext("A password has at least %(shortest)s characters.", shortest=SHORTEST_PASSWORD),
 )
 
 
@@ -81,6 +92,7 @@ class PlacesField(Field):
 
 class PeopleView(AdminView):
     noun, nouns = "person", "people"
+    add_title = N_("New person")
     list_title = N_("People")
     explanation = N_("Everyone who signs in: what they may do, where they work and at which level.")
     empty_text = N_("Nobody yet.")
@@ -95,41 +107,45 @@ class PeopleView(AdminView):
     search_columns = ["first_name", "last_name", "username", "email", "roles", "active"]
     base_order = ("username", "asc")
     label_columns = {
-        "username": "Name to sign in",
-        "email": "E-mail",
-        "roles": "Role",
-        "memberships": "Branches",
-        "last_login": "Last signed in",
-        "login_count": "Times signed in",
-        "fail_login_count": "Failed tries since",
+        "username": N_("Name to sign in"),
+        "email": N_("E-mail"),
+        "roles": N_("Role"),
+        "memberships": N_("Branches"),
+        "last_login": N_("Last signed in"),
+        "login_count": N_("Times signed in"),
+        "fail_login_count": N_("Failed tries since"),
     }
     description_columns = {
-        "active": "Switch off instead of deleting: what the person did stays in the tickets.",
-        "roles": " ".join(f"{name}: {text}" for name, text in roles.DESCRIPTIONS.items()),
+        "active": N_("Switch off instead of deleting: what the person did stays in the tickets."),
+        "roles": N_("What each may do stands under Roles."),
     }
     add_form_extra_fields = edit_form_extra_fields = {
         "password": SecretField(
-            "Password",
-            description=f"At least {SHORTEST_PASSWORD} characters. Leave empty to keep the present one; "
-            "a new one signs the person out everywhere.",
+            lazy_gettext("Password"),
+            description=lazy_gettext(
+                "At least %(shortest)s characters. Leave empty to keep the present one; a new one signs the person "
+                "out everywhere.",
+                shortest=SHORTEST_PASSWORD,
+            ),
             validators=[Optional(), PASSWORD_LENGTH],
         ),
         "places": PlacesField(
-            "Branches", description="Members see the branch's tickets; leads its figures too."
+            lazy_gettext("Branches"),
+            description=lazy_gettext("Members see the branch's tickets; leads its figures too."),
         ),
-        "time_zone": TextField(
-            "Time zone",
-            default="UTC",
-            description="Like Europe/Berlin.",
-            validators=[checked(checks.time_zone)],
-        ),
-        "language": TextField("Language", default="en", validators=[checked(checks.language)]),
-        "availability": WordField("Availability", words=AVAILABILITIES, default="available"),
+        "time_zone": TimeZoneField(lazy_gettext("Time zone")),
+        "language": TextField(lazy_gettext("Language"), default="en", validators=[checked(checks.language)]),
+        "availability": WordField(lazy_gettext("Availability"), words=AVAILABILITIES, default="available"),
         "capacity": NumberField(
-            "Capacity", default=20, description="Open tickets that automatic assignment stops at."
+            lazy_gettext("Capacity"),
+            default=20,
+            description=lazy_gettext("Open tickets that automatic assignment stops at."),
         ),
         "signature_html": EditorField(
-            "Signature", rows=5, default="", description="Stands above the branch's in this person's replies."
+            lazy_gettext("Signature"),
+            rows=5,
+            default="",
+            description=lazy_gettext("Stands above the branch's in this person's replies."),
         ),
     }
 
@@ -171,6 +187,7 @@ class PeopleView(AdminView):
 
 class MembersView(AdminView):
     noun, nouns = "member", "members"
+    add_title = N_("New member")
     list_title = N_("Members")
     explanation = N_(
         "Who works in which branch, at which level. A person's own page shows all their places at once."
@@ -185,10 +202,14 @@ class MembersView(AdminView):
     column_checks = {"tier_level": checks.level}
     search_columns = ["branch", "user", "tier_level", "is_lead"]
     base_order = ("branch_id", "asc")
-    label_columns = {"user": "Person", "tier_level": "Level", "on_call_order": "On call as number"}
+    label_columns = {
+        "user": N_("Person"),
+        "tier_level": N_("Level"),
+        "on_call_order": N_("On call as number"),
+    }
     description_columns = {
-        "tier_level": "1 answers first; 2 is escalated to.",
-        "on_call_order": "Whom escalations ask first, second … Leave empty for nobody special.",
+        "tier_level": N_("1 answers first; 2 is escalated to."),
+        "on_call_order": N_("Whom escalations ask first, second … Leave empty for nobody special."),
     }
 
     def notices(self) -> Sequence[str]:
@@ -209,16 +230,17 @@ class RoleView(AdminView):
     show_columns = ["name", "user"]
     search_columns = ["name"]
     base_order = ("name", "asc")
-    label_columns = {"user": "People", "name": "Role"}
+    label_columns = {"user": N_("People"), "name": N_("Role")}
     formatters_columns = {
         "name": lambda name: Markup("<strong>{}</strong> – {}").format(
-            name, roles.DESCRIPTIONS.get(name, "")
+            name, tell(roles.DESCRIPTIONS.get(name, ""))
         ),
     }
 
 
 class ApiKeyView(AdminView):
     noun, nouns = "API key", "API keys"
+    add_title = N_("New API key")
     list_title = N_("API keys")
     explanation = N_(
         "Keys with which programs use the REST interface in a person's name, with that person's rights."
@@ -234,24 +256,29 @@ class ApiKeyView(AdminView):
     edit_columns = ["name"]
     search_columns = ["name", "user"]
     label_columns = {
-        "user": "Acts as",
-        "key_prefix": "Begins with",
-        "created_on": "Since",
-        "last_used_on": "Last used",
-        "revoked_on": "Ended",
+        "user": N_("Acts as"),
+        "key_prefix": N_("Begins with"),
+        "created_on": N_("Since"),
+        "last_used_on": N_("Last used"),
+        "revoked_on": N_("Ended"),
     }
-    description_columns = {"name": "What it is for, so that it can be ended later."}
+    description_columns = {"name": N_("What it is for, so that it can be ended later.")}
 
     def _save(self, row: ApiKey, form: Form, action: str) -> bool:  # noqa: ARG002
         key = api_keys.create_api_key(form.user.data, form.name.data, current_user)
         flash(f"The key is {key} – copy it now, it is not shown again.", "warning")
         return True
 
-    @action("revoke", "End", "End the chosen keys? Programs that use them stop working at once.", "fa-ban")
+    @action(
+        "revoke",
+        N_("End"),
+        lazy_gettext("End the chosen keys? Programs that use them stop working at once."),
+        "fa-ban",
+    )
     def revoke(self, keys: Any) -> None:
         for key in keys if isinstance(keys, list) else [keys]:
             api_keys.revoke_api_key(key.id, current_user)
-        flash("The keys have ended.", "success")
+        flash(gettext("The keys have ended."), "success")
 
 
 class MemberApi(AdminApi):

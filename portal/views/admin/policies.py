@@ -9,7 +9,7 @@ from flask_login import current_user
 
 from portal.errors import UserFault
 from portal.extensions import db
-from portal.language import ngettext
+from portal.language import lazy_gettext, ngettext
 from portal.models import SlaPolicy, User
 from portal.models.customer import CHANNEL_KINDS
 from portal.models.ticket import TICKET_TYPES
@@ -24,9 +24,9 @@ from portal.views.console import words
 from portal.wording import N_
 
 PAUSES = {
-    "first_response_paused_in": "Pause first response while",
-    "next_response_paused_in": "Pause next response while",
-    "resolution_paused_in": "Pause resolution while",
+    "first_response_paused_in": N_("Pause first response while"),
+    "next_response_paused_in": N_("Pause next response while"),
+    "resolution_paused_in": N_("Pause resolution while"),
 }
 CHECKS = {
     "types": checks.words(TICKET_TYPES),
@@ -58,6 +58,7 @@ def check_targets(policy: SlaPolicy) -> None:
 
 class PolicyView(AdminView):
     noun, nouns = "policy", "policies"
+    add_title = N_("New policy")
     list_title = N_("Targets")
     explanation = N_(
         "How soon tickets are to be answered and resolved. The first matching policy by position holds."
@@ -85,44 +86,54 @@ class PolicyView(AdminView):
     search_columns = ["name", "branch", "priority", "is_active"]
     base_order = ("position", "asc")
     label_columns = {
-        "first_response_minutes": "First response (minutes)",
-        "next_response_minutes": "Next response (minutes)",
-        "resolution_minutes": "Resolution (minutes)",
-        "is_business_time": "Count working hours only",
-        "types": "Ticket types",
-        "channel_kinds": "Channels",
-        "customer_levels": "Levels of customers",
-        "warning_percents": "Warn at (%)",
-        "version.number": "Version",
-        "version.created_at": "Version since",
+        "first_response_minutes": N_("First response (minutes)"),
+        "next_response_minutes": N_("Next response (minutes)"),
+        "resolution_minutes": N_("Resolution (minutes)"),
+        "is_business_time": N_("Count working hours only"),
+        "types": N_("Ticket types"),
+        "channel_kinds": N_("Channels"),
+        "customer_levels": N_("Levels of customers"),
+        "warning_percents": N_("Warn at (%)"),
+        "version.number": N_("Version"),
+        "version.created_at": N_("Version since"),
         **PAUSES,
     }
     description_columns = {
-        "position": "Lower ones are looked at first.",
-        "branch": "Leave empty for every branch.",
-        "priority": "Leave empty for every priority.",
-        "first_response_minutes": "Until someone first answers. Leave empty for no target.",
-        "next_response_minutes": "Until each further message is answered. Leave empty for no target.",
-        "resolution_minutes": "Until the ticket is resolved. Leave empty for no target.",
-        "is_business_time": "By the calendar of the ticket's branch; otherwise around the clock.",
+        "position": N_("Lower ones are looked at first."),
+        "branch": N_("Leave empty for every branch."),
+        "priority": N_("Leave empty for every priority."),
+        "first_response_minutes": N_("Until someone first answers. Leave empty for no target."),
+        "next_response_minutes": N_("Until each further message is answered. Leave empty for no target."),
+        "resolution_minutes": N_("Until the ticket is resolved. Leave empty for no target."),
+        "is_business_time": N_("By the calendar of the ticket's branch; otherwise around the clock."),
     }
     add_form_extra_fields = edit_form_extra_fields = {
-        "types": WordsField("Ticket types", words=TICKET_TYPES, description="None: every type."),
-        "channel_kinds": WordsField("Channels", words=CHANNEL_KINDS, description="None: every channel."),
+        "types": WordsField(
+            lazy_gettext("Ticket types"), words=TICKET_TYPES, description=lazy_gettext("None: every type.")
+        ),
+        "channel_kinds": WordsField(
+            lazy_gettext("Channels"), words=CHANNEL_KINDS, description=lazy_gettext("None: every channel.")
+        ),
         "customer_levels": LinesField(
-            "Levels of customers",
+            lazy_gettext("Levels of customers"),
             rows=2,
-            description="As they stand with the customers, one in each line. None: every customer.",
+            description=lazy_gettext(
+                "As they stand with the customers, one in each line. None: every customer."
+            ),
             validators=[checked(checks.tags)],
         ),
         "warning_percents": PercentsField(
-            "Warn at (%)",
-            description="Of a target, like 50, 80: the assignee is told, and the clock turns amber at the first.",
+            lazy_gettext("Warn at (%)"),
+            description=lazy_gettext(
+                "Of a target, like 50, 80: the assignee is told, and the clock turns amber at the first."
+            ),
             default=[75],
         ),
         **{
             name: WordsField(
-                label, words=OPEN_STATUSES, default=["pending"] if name.startswith("resolution") else []
+                lazy_gettext(label),
+                words=OPEN_STATUSES,
+                default=["pending"] if name.startswith("resolution") else [],
             )
             for name, label in PAUSES.items()
         },

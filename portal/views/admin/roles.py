@@ -9,15 +9,18 @@ from sqlalchemy import select
 
 from portal.access import ADMIN, AGENT, AUDITOR, LEAD
 from portal.extensions import db
+from portal.wording import N_
 
 READ, ADD, EDIT, DELETE = "can_read", "can_add", "can_edit", "can_delete"
 VERBS = (READ, ADD, EDIT, DELETE)
 
 DESCRIPTIONS = {
-    ADMIN: "Sets everything up and sees every branch.",
-    LEAD: "Leads branches: looks after templates, tags and customers, sees the members and figures of those branches.",
-    AGENT: "Answers the tickets of their branches.",
-    AUDITOR: "Reads everything of every branch, the ledgers included, and changes nothing.",
+    ADMIN: N_("Sets everything up and sees every branch."),
+    LEAD: N_(
+        "Leads branches: looks after templates, tags and customers, sees the members and figures of those branches."
+    ),
+    AGENT: N_("Answers the tickets of their branches."),
+    AUDITOR: N_("Reads everything of every branch, the ledgers included, and changes nothing."),
 }
 
 # What everybody who logs in may do: change their own password, read tickets of their reach and the API's description.

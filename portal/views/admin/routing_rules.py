@@ -1,5 +1,6 @@
 """Ordered rules that place a new ticket."""
 
+from portal.language import lazy_gettext
 from portal.models import RoutingRule
 from portal.models.branch import STRATEGIES
 from portal.models.ticket import TICKET_TYPES
@@ -30,6 +31,7 @@ COLUMNS = [
 
 class RoutingRuleView(AdminView):
     noun, nouns = "routing rule", "routing rules"
+    add_title = N_("New routing rule")
     list_title = N_("Routing rules")
     explanation = N_(
         "Where new tickets go. The address decides the branch; these rules, in order, refine or overrule it."
@@ -45,31 +47,37 @@ class RoutingRuleView(AdminView):
     search_columns = ["name", "branch", "is_active"]
     base_order = ("position", "asc")
     label_columns = {
-        "branch": "Send to branch",
-        "tier_level": "At level",
-        "ticket_type": "Type",
-        "is_last": "Stop here",
-        "assignee": "Give it to",
-        "strategy": "Or give it by",
-        "policy": "Measured by",
+        "branch": N_("Send to branch"),
+        "tier_level": N_("At level"),
+        "ticket_type": N_("Type"),
+        "is_last": N_("Stop here"),
+        "assignee": N_("Give it to"),
+        "strategy": N_("Or give it by"),
+        "policy": N_("Measured by"),
     }
     description_columns = {
-        "position": "Lower ones are looked at first.",
-        "conditions": 'Like {"all": [{"field": "subject", "operator": "contains", "value": "refund"}]}; '
-        '"any" and "not" work as well, {} always holds. Fields: sender, domain, recipients, subject, body, '
-        "language, account, channel and more. Operators: equals, in, contains, starts_with, ends_with, all_words, "
-        "any_word, matches.",
-        "assignee": "A member of the branch; also while they are away.",
-        "strategy": "Instead of the strategy of the branch.",
-        "policy": "Leave empty for the policy that holds for such tickets.",
-        "branch": "Leave empty to keep the branch of the address.",
-        "tier_level": "Leave empty for level 1.",
-        "is_last": "Once this rule has matched, no later one is looked at.",
+        "position": N_("Lower ones are looked at first."),
+        "conditions": N_(
+            'Like {"all": [{"field": "subject", "operator": "contains", "value": "refund"}]}; '
+            '"any" and "not" work as well, {} always holds. Fields: sender, domain, recipients, subject, body, '
+            "language, account, channel and more. Operators: equals, in, contains, starts_with, ends_with, all_words, "
+            "any_word, matches."
+        ),
+        "assignee": N_("A member of the branch; also while they are away."),
+        "strategy": N_("Instead of the strategy of the branch."),
+        "policy": N_("Leave empty for the policy that holds for such tickets."),
+        "branch": N_("Leave empty to keep the branch of the address."),
+        "tier_level": N_("Leave empty for level 1."),
+        "is_last": N_("Once this rule has matched, no later one is looked at."),
     }
     add_form_extra_fields = edit_form_extra_fields = {
-        "ticket_type": WordField("Type", words=TICKET_TYPES, is_optional=True),
-        "strategy": WordField("Or give it by", words=STRATEGIES, is_optional=True),
-        "tags": LinesField("Tags", description="One in each line.", validators=[checked(checks.tags)]),
+        "ticket_type": WordField(lazy_gettext("Type"), words=TICKET_TYPES, is_optional=True),
+        "strategy": WordField(lazy_gettext("Or give it by"), words=STRATEGIES, is_optional=True),
+        "tags": LinesField(
+            lazy_gettext("Tags"),
+            description=lazy_gettext("One in each line."),
+            validators=[checked(checks.tags)],
+        ),
     }
 
     def check_row(self, row: RoutingRule) -> None:

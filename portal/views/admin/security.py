@@ -32,7 +32,7 @@ from wtforms.validators import DataRequired, EqualTo, Length
 
 from portal.errors_pages import wants_json, wants_partial
 from portal.extensions import csrf, db, limiter
-from portal.language import gettext, ngettext
+from portal.language import gettext, lazy_gettext, ngettext
 from portal.models import Agent
 from portal.models.columns import now
 from portal.services import api_keys, audit, events
@@ -51,7 +51,7 @@ class PasswordForm(DynamicForm):
     """A new password, twice."""
 
     password = PasswordField(
-        "New password",
+        lazy_gettext("New password"),
         description=f"At least {SHORTEST_PASSWORD} characters; several words are easier to remember than signs.",
         validators=[
             DataRequired("Enter the new password."),
@@ -64,7 +64,7 @@ class PasswordForm(DynamicForm):
         render_kw={"class": "form-control", "autocomplete": "new-password"},
     )
     conf_password = PasswordField(
-        "The same again",
+        lazy_gettext("The same again"),
         validators=[EqualTo("password", message="The two passwords are not the same.")],
         render_kw={"class": "form-control", "autocomplete": "new-password"},
     )

@@ -10,25 +10,78 @@ from sqlalchemy import Boolean, DateTime
 from sqlalchemy.dialects.postgresql import JSONB
 
 from portal.channels.email.html import html_to_text
+from portal.language import gettext, tell
+from portal.rules.lifecycle import LABELS as STATUS_LABELS
 from portal.views.admin.fields import label_of
 from portal.views.admin.rows import Rows, words_of
+from portal.wording import N_
 
-NO = Markup('<span class="muted">No</span>')
 NOTHING = Markup('<span class="muted">–</span>')
 LONGEST_CELL = 160
 
 LABELS = {
-    "id": "Number",
-    "created_at": "Since",
-    "occurred_at": "When",
-    "is_active": "In use",
-    "name": "Name",
-    "imap_host": "IMAP server",
-    "smtp_host": "SMTP server",
-    "policy": "Targets",
-    "is_lead": "Leads",
-    "active": "May sign in",
+    "id": N_("Number"),
+    "created_at": N_("Since"),
+    "occurred_at": N_("When"),
+    "is_active": N_("In use"),
+    "name": N_("Name"),
+    "imap_host": N_("IMAP server"),
+    "smtp_host": N_("SMTP server"),
+    "policy": N_("Targets"),
+    "is_lead": N_("Leads"),
+    "active": N_("May sign in"),
 }
+
+# What `label_of_column` makes of names by itself, for the catalogues.
+MADE_OF_NAMES = (
+    *(
+        N_("Account"),
+        N_("Address"),
+        N_("Aliases"),
+        N_("Availability"),
+        N_("Branches"),
+        N_("Calendar"),
+        N_("Capacity"),
+    ),
+    *(
+        N_("Category"),
+        N_("Choices"),
+        N_("Code"),
+        N_("Company"),
+        N_("Conditions"),
+        N_("Customer"),
+        N_("Default priority"),
+    ),
+    *(
+        N_("Display name"),
+        N_("Email"),
+        N_("Fetching"),
+        N_("First name"),
+        N_("Holidays"),
+        N_("Key"),
+        N_("Kind"),
+    ),
+    *(
+        N_("Language"),
+        N_("Last name"),
+        N_("Level"),
+        N_("Message"),
+        N_("Notes"),
+        N_("Object"),
+        N_("Owner"),
+        N_("Phone"),
+    ),
+    *(
+        N_("Position"),
+        N_("Priority"),
+        N_("Recipient"),
+        N_("Sending"),
+        N_("Shortcut"),
+        N_("Signature"),
+        N_("State"),
+    ),
+    *(N_("Status"), N_("Subject"), N_("Tags"), N_("Ticket"), N_("Tier"), N_("Time zone"), N_("Windows")),
+)
 
 
 def label_of_column(name: str) -> str:
@@ -71,14 +124,15 @@ def moment(value: datetime | None) -> Any:
 
 def yes_or_no(value: Any) -> Any:
     """A yes that is seen when skimming a column, and a quiet no."""
-    return Markup('<span class="yes">Yes</span>') if value else NO
+    css, said = ("yes", gettext("Yes")) if value else ("muted", gettext("No"))
+    return Markup('<span class="{}">{}</span>').format(css, said)
 
 
 def word(value: Any) -> Any:
     """A stored word in the users' words, with a hook for its colour."""
     if value in (None, ""):
         return NOTHING
-    return Markup('<span class="word" data-word="{}">{}</span>').format(value, label_of(value))
+    return Markup('<span class="word" data-word="{}">{}</span>').format(value, tell(label_of(value)))
 
 
 def plain(value: Any) -> Any:
@@ -101,7 +155,7 @@ def json_value(value: Any) -> Any:
     if not value:
         return NOTHING
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return ", ".join(value)
+        return ", ".join(tell(STATUS_LABELS.get(item, item)) for item in value)
     return Markup('<pre class="json">{}</pre>').format(json.dumps(value, indent=2, ensure_ascii=False))
 
 
@@ -132,10 +186,12 @@ def bytes_count(value: int | None) -> Any:
 def _change_lines(value: dict[str, Any]) -> Iterable[Markup]:
     for name, change in value.items():
         if not isinstance(change, dict) or "to" not in change:
-            yield Markup("{}: {}").format(label_of_column(name), change)
+            yield Markup("{}: {}").format(tell(label_of_column(name)), change)
             continue
         before, after = _short(change.get("from")), _short(change["to"])
-        yield Markup('<span class="muted">{}</span> {} → {}').format(label_of_column(name), before, after)
+        yield Markup('<span class="muted">{}</span> {} → {}').format(
+            tell(label_of_column(name)), before, after
+        )
 
 
 def _short(value: Any) -> Any:

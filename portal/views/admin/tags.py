@@ -8,6 +8,7 @@ from portal.wording import N_
 
 class TagView(AdminView):
     noun, nouns = "tag", "tags"
+    add_title = N_("New tag")
     list_title = N_("Tags")
     explanation = N_(
         "Words that agents put on tickets, to find and count them. Everybody uses the same ones."
@@ -21,7 +22,7 @@ class TagView(AdminView):
     add_columns = edit_columns = ["name"]
     search_columns = ["name"]
     base_order = ("name", "asc")
-    description_columns = {"name": "Renaming a tag renames it on every ticket."}
+    description_columns = {"name": N_("Renaming a tag renames it on every ticket.")}
 
 
 class TagApi(AdminApi):

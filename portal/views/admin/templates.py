@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from portal.language import lazy_gettext
 from portal.models import ReplyTemplate
 from portal.models.columns import now
 from portal.rules.templating import PLACEHOLDERS
@@ -18,10 +19,10 @@ CHECKS = {
     "language": checks.language,
 }
 COLUMNS = ["name", "shortcut", "category", "language", "state", "branches", "subject", "body_html", "actions"]
-BODY_HELP = (
-    "Placeholders are filled in when an agent inserts the template: "
-    + ", ".join(f"{{{{ {name} }}}}" for name in PLACEHOLDERS)
-    + "; and {{ ticket.fields.key }} for a field of your own, by its key."
+BODY_HELP = lazy_gettext(
+    "Placeholders are filled in when an agent inserts the template: %(placeholders)s; and {{ ticket.fields.key }} for "
+    "a field of your own, by its key.",
+    placeholders=", ".join(f"{{{{ {name} }}}}" for name in PLACEHOLDERS),
 )
 
 
@@ -33,6 +34,7 @@ def keep_words(template: ReplyTemplate) -> None:
 
 class TemplateView(AdminView):
     noun, nouns = "template", "templates"
+    add_title = N_("New template")
     list_title = N_("Templates")
     explanation = N_("Prepared replies that agents find, insert and adapt.")
     empty_text = N_("No templates yet. Write one for the question you answer most often.")
@@ -46,19 +48,23 @@ class TemplateView(AdminView):
     search_columns = ["name", "category", "language", "state", "branches"]
     base_order = ("name", "asc")
     label_columns = {
-        "body_html": "Text",
-        "actions": "Besides",
-        "sent_count": "Sent",
-        "updated_at": "Last changed",
+        "body_html": N_("Text"),
+        "actions": N_("Besides"),
+        "sent_count": N_("Sent"),
+        "updated_at": N_("Last changed"),
     }
     description_columns = {
-        "shortcut": "Typed in the composer to find it at once.",
-        "branches": "Leave empty for every branch.",
-        "state": "Agents see published ones only.",
-        "actions": 'What sending it does besides, like {"status": "pending", "tags": ["refund"]}; {} for nothing.',
+        "shortcut": N_("Typed in the composer to find it at once."),
+        "branches": N_("Leave empty for every branch."),
+        "state": N_("Agents see published ones only."),
+        "actions": N_(
+            'What sending it does besides, like {"status": "pending", "tags": ["refund"]}; {} for nothing.'
+        ),
     }
     add_form_extra_fields = edit_form_extra_fields = {
-        "body_html": EditorField("Text", description=BODY_HELP, validators=[checked(checks.template_body)])
+        "body_html": EditorField(
+            lazy_gettext("Text"), description=BODY_HELP, validators=[checked(checks.template_body)]
+        )
     }
 
     def fill(self, row: ReplyTemplate, form: Any) -> None:  # noqa: ARG002

@@ -5,20 +5,22 @@ from typing import Any
 from wtforms import Form
 
 from portal.extensions import db
+from portal.language import gettext, lazy_gettext, tell
 from portal.models import TriageCriterion
 from portal.views.admin.base import AdminView
-from portal.views.admin.fields import LongField
+from portal.views.admin.fields import LongField, label_of
 from portal.views.admin.rows import Rows
 from portal.views.console.words import SEVERITIES, TYPES
 from portal.wording import N_
 
 
 def _name_of(value: str) -> str:
-    return {**TYPES, **SEVERITIES}.get(value, value)
+    return str({**TYPES, **SEVERITIES}.get(value, value))
 
 
 class TriageView(AdminView):
     noun, nouns = "criterion of triage", "criteria of triage"
+    add_title = N_("New criterion of triage")
     list_title = N_("Criteria of triage")
     explanation = N_(
         "What agents read beside the type and the severity of a ticket, so that everybody judges alike. "
@@ -35,16 +37,19 @@ class TriageView(AdminView):
     edit_columns = ["text"]
     search_columns = ["kind", "text"]
     base_order = ("id", "asc")
-    label_columns = {"kind": "Of", "value": "Name", "text": "When it fits"}
-    formatters_columns = {"kind": str.capitalize, "value": _name_of}
+    label_columns = {"kind": N_("Of"), "value": N_("Name"), "text": N_("When it fits")}
+    formatters_columns = {"kind": lambda kind: tell(label_of(kind)), "value": _name_of}
     edit_form_extra_fields = {
         "text": LongField(
-            "When it fits",
-            description="A sentence or two in plain words, with examples from your own desk.",
+            lazy_gettext("When it fits"),
+            description=lazy_gettext("A sentence or two in plain words, with examples from your own desk."),
             default="",
         )
     }
 
+    def title_of(self, row: TriageCriterion) -> str:
+        return _name_of(row.value)
+
     def prefill_form(self, form: Form, pk: Any) -> None:
         row = db.session.get_one(TriageCriterion, pk)
-        form["text"].label.text = f"When it fits: {_name_of(row.value)}"
+        form["text"].label.text = gettext("When it fits: %(name)s", name=_name_of(row.value))

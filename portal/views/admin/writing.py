@@ -9,11 +9,13 @@ from sqlalchemy.exc import DataError, IntegrityError, OperationalError, Statemen
 
 from portal.errors import UserFault
 from portal.extensions import db
+from portal.language import gettext, tell
 from portal.services import audit
 from portal.views.admin import reach, show
 from portal.views.admin.rows import Rows
+from portal.wording import N_
 
-STILL_USED = "Other things still refer to this one, so it was kept. Switch it off, or move them first."
+STILL_USED = N_("Other things still refer to this one, so it was kept. Switch it off, or move them first.")
 
 
 def new_row(model: type) -> Any:
@@ -81,18 +83,20 @@ def words_for(error: IntegrityError) -> str:
     table = db.metadata.tables.get(getattr(told, "table_name", None) or "")
     names = _columns_of(table, getattr(told, "constraint_name", None))
     if state == "23505":
-        what = " and ".join(show.label_of_column(name).lower() for name in names) or "values"
-        return f"There is already one with this {what}. Nothing was changed; choose another."
+        what = " + ".join(tell(show.label_of_column(name)) for name in names)
+        return gettext(
+            "There is already one with this %(what)s. Nothing was changed; choose another.", what=what
+        )
     if state == "23503":
         return (
             STILL_USED
             if error.statement and error.statement.startswith("DELETE")
-            else ("Something that this refers to no longer exists. Reload the page and choose again.")
+            else N_("Something that this refers to no longer exists. Reload the page and choose again.")
         )
     if state == "23502":
-        name = getattr(told, "column_name", None) or "A field"
-        return f"{show.label_of_column(name)} is needed."
-    return "These values do not fit each other. Nothing was changed."
+        name = getattr(told, "column_name", None) or N_("A field")
+        return gettext("%(column)s is needed.", column=tell(show.label_of_column(name)))
+    return N_("These values do not fit each other. Nothing was changed.")
 
 
 def _columns_of(table: Any, constraint_name: str | None) -> list[str]:

@@ -170,7 +170,12 @@ def _load_people(session: psycopg.Connection, installation: Installation, made: 
     hashed = generate_password_hash(password)
     created = world.stamp(made.anchor - world.YEAR_SECONDS)
     windows = json.dumps([{"weekday": day, "start": "00:00", "end": "24:00"} for day in range(7)])
-    session.execute("INSERT INTO calendar (name, time_zone, windows) VALUES ('Always', 'UTC', %s)", [windows])
+    session.execute("INSERT INTO calendar (name) VALUES ('Always')")
+    session.execute(
+        "INSERT INTO calendar_version (calendar_id, valid_from, time_zone, windows) "
+        "SELECT id, '1970-01-01', 'UTC', %s FROM calendar",
+        [windows],
+    )
     session.execute(
         """
         INSERT INTO sla_policy (name, position, first_response_minutes, next_response_minutes, resolution_minutes,

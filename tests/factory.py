@@ -1,6 +1,6 @@
 """Rows for tests, each with only what the test does not care about filled in."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -12,6 +12,7 @@ from portal.models import (
     Branch,
     BranchMembership,
     Calendar,
+    CalendarVersion,
     ChannelAccount,
     Customer,
     EscalationTier,
@@ -25,6 +26,7 @@ from portal.models import (
 from portal.models.columns import now
 from portal.services import policies
 
+FROM_THE_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 ALL_WEEK = [{"weekday": day, "start": "00:00", "end": "24:00"} for day in range(7)]
 
 
@@ -35,10 +37,13 @@ class Factory:
         self._numbers = count(1)
 
     def calendar(self, **values: Any) -> Calendar:
-        number = next(self._numbers)
-        return self._add(
-            Calendar(**{"name": f"Calendar {number}", "windows": ALL_WEEK, "holidays": [], **values})
-        )
+        """A calendar with one version; `values` are its name and what the version says."""
+        name = values.pop("name", f"Calendar {next(self._numbers)}")
+        version = CalendarVersion(**{"windows": ALL_WEEK, "recorded_at": FROM_THE_BEGINNING, **values})
+        return self._add(Calendar(name=name, versions=[version]))
+
+    def calendar_version(self, calendar: Calendar, **values: Any) -> CalendarVersion:
+        return self._add(CalendarVersion(**{"calendar": calendar, "windows": ALL_WEEK, **values}))
 
     def policy(self, **values: Any) -> SlaPolicy:
         number = next(self._numbers)

@@ -32,6 +32,7 @@ from portal.models import (
     Branch,
     BranchMembership,
     Calendar,
+    CalendarVersion,
     ChannelAccount,
     Clock,
     Delivery,
@@ -131,12 +132,8 @@ def _load_places() -> dict[str, Branch]:
     }
     branches = {}
     for place in PLACES:
-        calendar = Calendar(
-            name=place.calendar,
-            time_zone=place.time_zone,
-            windows=windows[place.calendar],
-            holidays=CHRISTMAS,
-        )
+        hours = CalendarVersion(time_zone=place.time_zone, windows=windows[place.calendar], days=CHRISTMAS)
+        calendar = Calendar(name=place.calendar, versions=[hours])
         policy = SlaPolicy(
             name=f"{place.name.partition(' ')[0]} standard",
             first_response_minutes=120,

@@ -5,7 +5,7 @@ from flask_appbuilder.security.sqla.models import Role, User
 from portal.models.account import ChannelAccount
 from portal.models.agent import Agent, BranchMembership
 from portal.models.branch import Branch, EscalationTier
-from portal.models.calendar import Calendar
+from portal.models.calendar import Calendar, CalendarVersion
 from portal.models.customer import Customer, Identity
 from portal.models.desk import AuditEntry, Notification, SavedView
 from portal.models.draft import Draft
@@ -27,6 +27,7 @@ __all__ = [
     "Branch",
     "BranchMembership",
     "Calendar",
+    "CalendarVersion",
     "ChannelAccount",
     "Clock",
     "Customer",

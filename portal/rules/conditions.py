@@ -72,7 +72,7 @@ class RouteFacts:
     fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     at: datetime | None = None
     time_zone: str = "UTC"
-    calendar: hours.Calendar | None = None
+    calendar: hours.Hours | None = None
     # Texts as they are compared, each folded once however many rules ask for it.
     _folded: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 

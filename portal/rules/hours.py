@@ -2,20 +2,23 @@
 
 A calendar says what the wall clock of its time zone shows during work; a moment is working time when its wall
 clock time lies in a window. So an hour that a clock change skips is no working time, and one that it repeats
-counts twice. Whole weeks without holiday or clock change are counted at once.
+counts twice. Whole weeks without holiday, clock change or new hours are counted at once.
+
+Hours that change over the years are `Eras`: versions of a calendar, each valid from a date on. How calendars are
+written down says `portal.rules.calendars`.
 """
 
 import heapq
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple, Self
 from zoneinfo import ZoneInfo
 
-from portal.wording import N_, sentence
+from portal.wording import sentence
 
 DAY_MINUTES = 24 * 60
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -25,6 +28,7 @@ _WEEK = 7 * _DAY
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _LOOK_AHEAD_DAYS = 3660
+_BEGINNING, _END = -(2**62), 2**62
 
 
 class NoWorkingTimeError(ValueError):
@@ -70,24 +74,80 @@ class Calendar:
     def __hash__(self) -> int:
         return self._hash
 
+    @property
+    def eras(self) -> "tuple[tuple[int, Calendar], ...]":
+        """As of `Eras`: this one, always."""
+        return ((_BEGINNING, self),)
 
-def parse_calendar(value: Mapping[str, Any], time_zone: str) -> Calendar:
-    """The calendar of `{"windows": […], "holidays": […]}`; else ValueError with a sentence to show.
+    def as_known(self, at: datetime) -> Self:  # noqa: ARG002
+        """As of `Eras`: itself."""
+        return self
 
-    A window is `{"weekday": 0, "start": "09:00", "end": "17:30"}`: weekday 0 is Monday, times are "HH:MM" or
-    minutes after midnight, "24:00" is allowed, and an end not after the start is on the next day. A holiday
-    is `"2026-12-25"` or `{"date": "2026-12-24", "name": "Christmas Eve", "windows": [{"start": …, "end":
-    …}]}`. A calendar needs at least one window in the week.
+
+class Version(NamedTuple):
+    """What a calendar says from the beginning of a date on, and since when that is known."""
+
+    valid_from: date
+    recorded_at: datetime
+    calendar: Calendar
+
+
+@dataclass(frozen=True, slots=True)
+class Eras:
+    """A calendar whose hours change: its versions in the order in which they were recorded, at least one.
+
+    A day is counted by the version with the latest "valid from" that it has reached, of those with the same date by
+    the one recorded last, and before the first date by the first. A version begins with the midnight of its date in
+    its own time zone; a window counts when it starts before the next version begins, and then to its end.
     """
-    windows = tuple(_parse_window(item) for item in _list_in(value, "windows"))
-    holidays = tuple(_parse_holiday(item) for item in _list_in(value, "holidays"))
-    if not windows:
-        raise ValueError(N_("The calendar has no working time: add at least one window."))
-    dates = [holiday.date for holiday in holidays]
-    for day in dates:
-        if dates.count(day) > 1:
-            raise ValueError(sentence("%(day)s is listed twice among the holidays.", day=f"{day:%d %B %Y}"))
-    return Calendar(time_zone, tuple(sorted(windows)), tuple(sorted(holidays)))
+
+    versions: tuple[Version, ...]
+    # Since when (microseconds) which hours hold.
+    eras: tuple[tuple[int, Calendar], ...] = field(init=False, repr=False, compare=False)
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash(self.versions))
+        object.__setattr__(self, "eras", _eras_of(self.versions))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def as_known(self, at: datetime) -> "Eras":
+        """Without the versions recorded after that moment; the first one was always known."""
+        if all(version.recorded_at <= at for version in self.versions):
+            return self
+        known = tuple(version for version in self.versions if version.recorded_at <= at)
+        return _kept_eras(known or self.versions[:1])
+
+    def valid_on(self, day: date) -> Version:
+        """The version that counts on that date."""
+        standing = standing_versions(self.versions)
+        reached = [version for version in standing if version.valid_from <= day]
+        return reached[-1] if reached else standing[0]
+
+
+Hours = Calendar | Eras
+
+
+def standing_versions(versions: Sequence[Version]) -> list[Version]:
+    """By date, without those that a version recorded later for the same date has replaced."""
+    by_date = {version.valid_from: version for version in versions}
+    return [by_date[day] for day in sorted(by_date)]
+
+
+def with_windows(calendar: Hours, windows: tuple[Window, ...]) -> Hours:
+    """The same days and time zones with other windows in every week."""
+    if isinstance(calendar, Calendar):
+        return Calendar(calendar.time_zone, windows, calendar.holidays)
+    return Eras(
+        tuple(
+            version._replace(
+                calendar=Calendar(version.calendar.time_zone, windows, version.calendar.holidays)
+            )
+            for version in calendar.versions
+        )
+    )
 
 
 def always_open(time_zone: str = "UTC") -> Calendar:
@@ -95,17 +155,17 @@ def always_open(time_zone: str = "UTC") -> Calendar:
     return Calendar(time_zone, tuple(Window(weekday, 0, DAY_MINUTES) for weekday in range(7)))
 
 
-def working_time(calendar: Calendar, start: datetime, end: datetime) -> timedelta:
+def working_time(calendar: Hours, start: datetime, end: datetime) -> timedelta:
     """Exact working time between two aware moments; zero when `end` is not after `start`."""
     return timedelta(microseconds=_working(calendar, _micros(start), _micros(end)))
 
 
-def working_seconds(calendar: Calendar, start: datetime, end: datetime) -> int:
+def working_seconds(calendar: Hours, start: datetime, end: datetime) -> int:
     """Whole seconds of working time between two aware moments; 0 when `end` is not after `start`."""
     return _working(calendar, _micros(start), _micros(end)) // _SECOND
 
 
-def add_working_time(calendar: Calendar, start: datetime, amount: timedelta) -> datetime:
+def add_working_time(calendar: Hours, start: datetime, amount: timedelta) -> datetime:
     """The first moment (UTC) by which `amount` of working time has passed since `start`.
 
     At the end of a day this is closing time, not the next opening. Raises NoWorkingTimeError when it is more
@@ -116,8 +176,8 @@ def add_working_time(calendar: Calendar, start: datetime, amount: timedelta) -> 
         raise ValueError("working time cannot be added backwards")
     position = _micros(start)
     limit = position + _LOOK_AHEAD_DAYS * _DAY
-    weekly = _week_total(calendar)
     while remaining > 0:
+        weekly = _week_total(_era_at(calendar, position))
         weeks = _plain_weeks(calendar, position, (remaining - 1) // weekly) if weekly else 0
         if weeks:
             position += weeks * _WEEK
@@ -138,14 +198,12 @@ def add_working_time(calendar: Calendar, start: datetime, amount: timedelta) -> 
     return _moment(position)
 
 
-def add_working_seconds(calendar: Calendar, start: datetime, seconds: int) -> datetime:
+def add_working_seconds(calendar: Hours, start: datetime, seconds: int) -> datetime:
     """The first moment (UTC) by which that many working seconds have passed: see `add_working_time`."""
     return add_working_time(calendar, start, timedelta(seconds=seconds))
 
 
-def working_intervals(
-    calendar: Calendar, start: datetime, end: datetime
-) -> Iterator[tuple[datetime, datetime]]:
+def working_intervals(calendar: Hours, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
     """The stretches of working time between two moments, in order, UTC, touching ones joined."""
     pending: tuple[int, int] | None = None
     for begin, finish in _intervals(calendar, _micros(start), _micros(end)):
@@ -159,26 +217,31 @@ def working_intervals(
         yield _moment(pending[0]), _moment(pending[1])
 
 
-def is_working(calendar: Calendar, at: datetime) -> bool:
+def hours_at(calendar: Hours, at: datetime) -> Calendar:
+    """What the calendar says at that moment."""
+    return _era_at(calendar, _micros(at))
+
+
+def is_working(calendar: Hours, at: datetime) -> bool:
     """Whether the moment is working time; the opening moment is, the closing one is not."""
     return any(_intervals(calendar, _micros(at), _micros(at) + 1))
 
 
-def next_opening(calendar: Calendar, at: datetime) -> datetime:
+def next_opening(calendar: Hours, at: datetime) -> datetime:
     """The next working moment (UTC), `at` itself while open. Raises as `add_working_time` does."""
     return at if is_working(calendar, at) else _reached(calendar, at)
 
 
-def _reached(calendar: Calendar, at: datetime) -> datetime:
+def _reached(calendar: Hours, at: datetime) -> datetime:
     return add_working_time(calendar, at, timedelta(microseconds=1)) - timedelta(microseconds=1)
 
 
-def _working(calendar: Calendar, start: int, end: int) -> int:
+def _working(calendar: Hours, start: int, end: int) -> int:
     total = 0
     while end - start >= _WEEK:
         weeks = _plain_weeks(calendar, start, (end - start) // _WEEK)
         if weeks:
-            total += weeks * _week_total(calendar)
+            total += weeks * _week_total(_era_at(calendar, start))
         else:
             weeks = 1
             total += sum(finish - begin for begin, finish in _intervals(calendar, start, start + _WEEK))
@@ -186,23 +249,24 @@ def _working(calendar: Calendar, start: int, end: int) -> int:
     return total + sum(finish - begin for begin, finish in _intervals(calendar, start, end))
 
 
-def _plain_weeks(calendar: Calendar, start: int, most: int) -> int:
-    """How many weeks from `start`, at most `most`, have neither a holiday nor a clock change near them."""
+def _plain_weeks(calendar: Hours, start: int, most: int) -> int:
+    """How many weeks from `start`, at most `most`, have no holiday, clock change or new hours near them."""
     if most <= 0:
         return 0
-    days = _holiday_days(calendar)
+    days = _special_days(calendar)
     first = _utc_day(start) - 3
     index = bisect_left(days, first)
     if index < len(days):
         most = min(most, (days[index] - first - 6) // 7)
-    offset = _offset(calendar.time_zone, start - 3 * _DAY)
+    time_zone = _era_at(calendar, start).time_zone
+    offset = _offset(time_zone, start - 3 * _DAY)
     weeks = 0
-    while weeks < most and _offset(calendar.time_zone, start + (weeks + 1) * _WEEK + 3 * _DAY) == offset:
+    while weeks < most and _offset(time_zone, start + (weeks + 1) * _WEEK + 3 * _DAY) == offset:
         weeks += 1
     return weeks
 
 
-def _intervals(calendar: Calendar, start: int, end: int) -> Iterator[tuple[int, int]]:
+def _intervals(calendar: Hours, start: int, end: int) -> Iterator[tuple[int, int]]:
     """The working intervals within [start, end), ascending and disjoint."""
     if end <= start:
         return
@@ -229,22 +293,27 @@ def _intervals(calendar: Calendar, start: int, end: int) -> Iterator[tuple[int, 
 
 
 @lru_cache(maxsize=20_000)
-def _day_intervals(calendar: Calendar, day: int) -> tuple[tuple[int, int], ...]:
+def _day_intervals(calendar: Hours, day: int) -> tuple[tuple[int, int], ...]:
     """The working intervals of the windows that start on a local date (an ordinal)."""
     midnight = (day - _EPOCH_DAY) * _DAY
-    return tuple(
-        interval
-        for start, end in _day_windows(calendar, day)
-        for interval in _wall_to_utc(
-            calendar.time_zone, midnight + start * 60 * _SECOND, midnight + end * 60 * _SECOND
-        )
-    )
+    found: list[tuple[int, int]] = []
+    for (begin, hours), (until, _) in pairwise([*calendar.eras, (_END, None)]):
+        # In UTC a window starts within two days of its own.
+        if hours is None or begin > midnight + 3 * _DAY or until < midnight - 2 * _DAY:
+            continue
+        for start, end in _day_windows(hours, day):
+            pieces = _wall_to_utc(
+                hours.time_zone, midnight + start * 60 * _SECOND, midnight + end * 60 * _SECOND
+            )
+            if pieces and begin <= pieces[0][0] < until:
+                found += pieces
+    return tuple(found)
 
 
 def _day_windows(calendar: Calendar, day: int) -> Sequence[tuple[int, int]]:
-    for holiday in calendar.holidays:
-        if holiday.date.toordinal() == day:
-            return holiday.windows
+    holidays = _holidays_by_day(calendar)
+    if day in holidays:
+        return holidays[day]
     weekday = (day - 1) % 7
     return [
         (window.start_minute, window.end_minute) for window in calendar.windows if window.weekday == weekday
@@ -287,8 +356,43 @@ def _week_total(calendar: Calendar) -> int:
 
 
 @lru_cache(maxsize=1000)
-def _holiday_days(calendar: Calendar) -> list[int]:
-    return sorted(holiday.date.toordinal() for holiday in calendar.holidays)
+def _holidays_by_day(calendar: Calendar) -> dict[int, tuple[tuple[int, int], ...]]:
+    return {holiday.date.toordinal(): holiday.windows for holiday in calendar.holidays}
+
+
+@lru_cache(maxsize=1000)
+def _special_days(calendar: Hours) -> list[int]:
+    """Holidays, and the days on which new hours begin."""
+    days = {day for _, hours in calendar.eras for day in _holidays_by_day(hours)}
+    return sorted(days | {_utc_day(begin) for begin, _ in calendar.eras[1:]})
+
+
+def _era_at(calendar: Hours, at: int) -> Calendar:
+    """The hours that hold at that moment."""
+    return next(hours for begin, hours in reversed(calendar.eras) if begin <= at)
+
+
+def _eras_of(versions: Sequence[Version]) -> tuple[tuple[int, Calendar], ...]:
+    eras: list[tuple[int, Calendar]] = []
+    for version in standing_versions(versions):
+        begin = _day_start(version.calendar.time_zone, version.valid_from.toordinal())
+        # A later date can begin earlier, in a zone far to the east.
+        while eras and eras[-1][0] >= begin:
+            eras.pop()
+        eras.append((begin, version.calendar))
+    return ((_BEGINNING, eras[0][1]), *eras[1:])
+
+
+@lru_cache(maxsize=1000)
+def _kept_eras(versions: tuple[Version, ...]) -> Eras:
+    return Eras(versions)
+
+
+def _day_start(time_zone: str, day: int) -> int:
+    """The first moment of a local date; of the next one where the zone skipped it."""
+    midnight = (day - _EPOCH_DAY) * _DAY
+    pieces = _wall_to_utc(time_zone, midnight, midnight + _DAY)
+    return pieces[0][0] if pieces else _day_start(time_zone, day + 1)
 
 
 @lru_cache(maxsize=1000)
@@ -355,75 +459,17 @@ def _check_bounds(start: int, end: int, day: str) -> None:
         raise ValueError(
             sentence(
                 "The window %(start)s to %(end)s on %(day)s is not possible.",
-                start=_clock(start),
-                end=_clock(end),
+                start=clock_text(start),
+                end=clock_text(end),
                 day=day,
             )
         )
 
 
 def _shown(window: Window) -> str:
-    return f"{WEEKDAYS[window.weekday]} {_clock(window.start_minute)} to {_clock(window.end_minute)}"
+    return f"{WEEKDAYS[window.weekday]} {clock_text(window.start_minute)} to {clock_text(window.end_minute)}"
 
 
-def _clock(minute: int) -> str:
+def clock_text(minute: int) -> str:
+    """Minutes after midnight as HH:MM, those of the next day as well."""
     return f"{minute // 60 % 24:02}:{minute % 60:02}" if minute != DAY_MINUTES else "24:00"
-
-
-def _list_in(value: Mapping[str, Any], key: str) -> Sequence[Any]:
-    items = value.get(key) or []
-    if not isinstance(items, list | tuple):
-        raise ValueError(sentence("The calendar's %(key)s must be a list.", key=key))  # noqa: TRY004
-    return items
-
-
-def _parse_window(item: Any) -> Window:
-    if not isinstance(item, Mapping):
-        raise ValueError(  # noqa: TRY004
-            sentence("A window needs a weekday, a start and an end, not %(item)s.", item=repr(item))
-        )
-    weekday = item.get("weekday")
-    if isinstance(weekday, bool) or not isinstance(weekday, int) or not 0 <= weekday <= 6:
-        raise ValueError(
-            sentence("A weekday is 0 (Monday) to 6 (Sunday), not %(weekday)s.", weekday=repr(weekday))
-        )
-    return Window(weekday, *_parse_span(item, WEEKDAYS[weekday]))
-
-
-def _parse_holiday(item: Any) -> Holiday:
-    fields = item if isinstance(item, Mapping) else {"date": item}
-    raw = fields.get("date")
-    try:
-        day = raw if isinstance(raw, date) else date.fromisoformat(str(raw))
-    except ValueError as error:
-        raise ValueError(
-            sentence("A holiday's date looks like 2026-12-25, not %(raw)s.", raw=repr(raw))
-        ) from error
-    spans = tuple(sorted(_parse_span(window, f"{day:%d %B %Y}") for window in _list_in(fields, "windows")))
-    return Holiday(day, spans, str(fields.get("name") or ""))
-
-
-def _parse_span(item: Any, day: str) -> tuple[int, int]:
-    if not isinstance(item, Mapping):
-        raise ValueError(  # noqa: TRY004
-            sentence("A window on %(day)s needs a start and an end, not %(item)s.", day=day, item=repr(item))
-        )
-    start, end = _parse_minute(item.get("start"), day), _parse_minute(item.get("end"), day)
-    if end == start:
-        raise ValueError(
-            sentence("A window on %(day)s starts and ends at %(start)s.", day=day, start=_clock(start))
-        )
-    return start, end if end > start else end + DAY_MINUTES
-
-
-def _parse_minute(value: Any, day: str) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 2 * DAY_MINUTES:
-        return value
-    hours, _, minutes = str(value).partition(":")
-    if hours.isdecimal() and minutes.isdecimal() and len(minutes) == 2:
-        minute = int(hours) * 60 + int(minutes)
-        if int(minutes) < 60 and minute <= DAY_MINUTES:
-            return minute
-    raise ValueError(
-        sentence("A time on %(day)s looks like 09:00, not %(value)s.", day=day, value=repr(value))
-    )

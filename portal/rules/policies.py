@@ -1,11 +1,11 @@
 """Targets, and from when on which of them hold for a ticket."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from portal.rules.hours import Calendar
+from portal.rules.hours import Hours
 from portal.rules.lifecycle import OPEN_STATUSES, STATUSES, label
 from portal.wording import N_, sentence
 
@@ -47,7 +47,12 @@ class Terms:
 
     since: datetime | None
     policy: Policy | None
-    calendar: Calendar
+    calendar: Hours
+
+    def as_known(self, at: datetime) -> "Terms":
+        """With the hours as they were known at that moment."""
+        calendar = self.calendar.as_known(at)
+        return self if calendar is self.calendar else replace(self, calendar=calendar)
 
     def is_paused(self, kind: str, status: str) -> bool:
         """Whether a clock of that kind stands still in that status."""
@@ -58,7 +63,7 @@ class Terms:
         return self.policy.targets.get(kind) if self.policy else None
 
 
-def always(policy: Policy | None, calendar: Calendar) -> tuple[Terms, ...]:
+def always(policy: Policy | None, calendar: Hours) -> tuple[Terms, ...]:
     """The terms of a ticket that was always measured by the same."""
     return (Terms(None, policy, calendar),)
 

@@ -2,7 +2,8 @@
 
 A clock is breached when more than its target has elapsed; it then runs on until it is stopped. The breach stays a fact,
 and the target that was missed stays the clock's, even when the ticket is finished, moved to another policy or branch,
-or when its calendar is corrected afterwards. A clock that has stopped is counted by the calendar as it was known then.
+or when its calendar is corrected afterwards. A clock that has stopped is counted by the calendar as it was known then;
+one that has not by the newest that is known.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -178,7 +179,7 @@ def _view(
     target = held.target_of(track.kind)
     if held.policy is None or target is None:
         return None
-    intervals, elapsed = _intervals(marks, now)
+    intervals, elapsed = _intervals(marks, stopped_at or now, now)
     told = fired.get((track.kind, track.cycle), ())
     missed = _missed_in_ledger(told, started_at, stopped_at or now)
     missed = missed or _missed_before(track, terms, intervals, stopped_at or now)
@@ -251,15 +252,17 @@ def _settled(marks: Sequence[tuple[datetime, Condition]]) -> list[tuple[datetime
 
 
 def _intervals(
-    marks: Sequence[tuple[datetime, Condition]], now: datetime
+    marks: Sequence[tuple[datetime, Condition]], known_at: datetime, now: datetime
 ) -> tuple[list[Interval], timedelta]:
+    """The stretches between the marks, by the hours as they were known, and how much of them counts."""
     intervals: list[Interval] = []
     elapsed = timedelta()
     ends: list[datetime | None] = [at for at, _ in marks[1:]] + [None]
     for (at, condition), ended_at in zip(marks, ends, strict=True):
         if ended_at is None and condition.has_ended:
             break
-        interval = Interval(at, ended_at, condition.state == "running", condition.reason, condition.terms)
+        terms = condition.terms.as_known(known_at)
+        interval = Interval(at, ended_at, condition.state == "running", condition.reason, terms)
         before = elapsed
         elapsed += _counted_in(interval, now)
         intervals.append(replace(interval, elapsed_seconds=_whole_seconds(before, elapsed)))

@@ -11,7 +11,7 @@ from portal.extensions import db
 from portal.models import Branch, ChannelAccount, EscalationTier, RoutingRule, SlaPolicy
 from portal.rules import conditions, hours, routing, tokens
 from portal.rules import triggers as trigger_rules
-from portal.services import people, policies, sla, triggers
+from portal.services import calendars, people, policies, triggers
 from portal.wording import sentence
 
 UNSAVED_RULE_ID = 2**31
@@ -32,7 +32,7 @@ class Desk:
     rule_warnings: tuple[str, ...] = ()
     # By branch, where a rule asks for them.
     levels: Mapping[int, Collection[int]] = field(default_factory=dict)
-    calendars: Mapping[int, hours.Calendar] = field(default_factory=dict)
+    calendars: Mapping[int, hours.Hours] = field(default_factory=dict)
 
     @cached_property
     def own_addresses(self) -> frozenset[str]:
@@ -101,7 +101,7 @@ def read_desk() -> Desk:
         rules=rules,
         rule_warnings=warnings,
         levels=_levels(branches) if any(rule.tier_level for rule in rules) else {},
-        calendars=sla.calendars_of(branches) if _ask(rules, "working_hours") else {},
+        calendars=calendars.hours_of_branches(branches) if _ask(rules, "working_hours") else {},
         policies=tuple(policies.active_policies()),
         triggers=triggers.active_rules(),
     )

@@ -1,23 +1,20 @@
 """Clocks: what `portal.rules.sla` computes from a ticket's events, kept where queries can find it."""
 
-import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import or_, select
 
 from portal.extensions import db
-from portal.models import Branch, Clock, EscalationTier, Ticket
-from portal.models import Calendar as CalendarRow
+from portal.models import Clock, EscalationTier, Ticket
 from portal.models.columns import now
 from portal.rules import hours
 from portal.rules import sla as rules
 from portal.rules.policies import CLOCK_LABELS, Policy, Terms
 from portal.rules.waits import TicketEvent
-from portal.services import events, policies, rows
+from portal.services import calendars, events, policies, rows
 from portal.services.transaction import transaction
 
 KEPT_COLUMNS = (
@@ -115,18 +112,18 @@ def compute(ticket: Ticket, at: datetime) -> list[rules.ClockView]:
 
 @dataclass(frozen=True)
 class Draft:
-    """What to measure by instead: targets in the place of a policy's, windows in the place of a calendar's."""
+    """What to measure by instead: targets in the place of a policy's, windows in the place of all of a calendar's."""
 
     policy_id: int | None = None
     policy: Policy | None = None
     calendar_id: int | None = None
     windows: tuple[hours.Window, ...] = ()
 
-    def of(self, calendar_id: int | None, calendar: hours.Calendar) -> hours.Calendar:
+    def of(self, calendar_id: int | None, calendar: hours.Hours) -> hours.Hours:
         """These hours, or the ones in their place."""
         if not self.windows or calendar_id != self.calendar_id:
             return calendar
-        return hours.Calendar(calendar.time_zone, self.windows, calendar.holidays)
+        return hours.with_windows(calendar, self.windows)
 
 
 def terms_of_all(
@@ -140,14 +137,29 @@ def terms_of_all(
     told = {ticket.id: _measured_by(ticket, facts[ticket.id]) for ticket in tickets}
     version_ids = {version_id for steps in told.values() for _, version_id, _ in steps if version_id}
     known = policies.rules_of(version_ids, {draft.policy_id: draft.policy} if draft.policy else {})
-    calendars = calendars_of({ticket.branch_id for ticket in tickets})
+    of = _hours_of(tickets, told)
     return {
         ticket.id: [
-            Terms(since, known.get(version_id or 0), draft.of(calendar_id, calendars[ticket.branch_id]))
+            Terms(since, known.get(version_id or 0), draft.of(calendar_id, of(ticket, calendar_id)))
             for since, version_id, calendar_id in told[ticket.id]
         ]
         for ticket in tickets
     }
+
+
+def _hours_of(
+    tickets: Sequence[Ticket], told: Mapping[int, Sequence["_Step"]]
+) -> Callable[[Ticket, int | None], hours.Hours]:
+    """The hours of a step; where it names none, those of the ticket's branch."""
+    named = {calendar_id for steps in told.values() for _, _, calendar_id in steps if calendar_id is not None}
+    without = {ticket.branch_id for ticket in tickets if any(step[2] is None for step in told[ticket.id])}
+    by_id = calendars.hours_of(named) if named else {}
+    by_branch = calendars.hours_of_branches(without) if without else {}
+
+    def of(ticket: Ticket, calendar_id: int | None) -> hours.Hours:
+        return by_branch[ticket.branch_id] if calendar_id is None else by_id[calendar_id]
+
+    return of
 
 
 # A moment (None: from the beginning), the id of a policy's version, and that of a calendar.
@@ -222,33 +234,6 @@ def cache_due(ticket: Ticket, views: list[rules.ClockView]) -> None:
     ticket.next_due_kind = due.kind if due else None
     ticket.is_breached = any(view.is_breached for view in owed)
     ticket.is_paused = bool(owed) and not any(view.is_running for view in owed)
-
-
-def calendar_of(branch_id: int) -> hours.Calendar:
-    """The branch's working hours, in the branch's time zone; always open where they cannot be read."""
-    return calendars_of([branch_id])[branch_id]
-
-
-def calendars_of(branch_ids: Collection[int]) -> dict[int, hours.Calendar]:
-    """The working hours of these branches, each in its time zone; always open where they cannot be read."""
-    found = (
-        select(Branch.id, CalendarRow.windows, CalendarRow.holidays, Branch.time_zone)
-        .join(Branch, Branch.calendar_id == CalendarRow.id)
-        .where(Branch.id.in_(branch_ids))
-    )
-    return {
-        branch_id: _parsed_calendar(json.dumps({"windows": windows, "holidays": holidays}), time_zone)
-        for branch_id, windows, holidays, time_zone in db.session.execute(found)
-    }
-
-
-@lru_cache(maxsize=500)
-def _parsed_calendar(hours_text: str, time_zone: str) -> hours.Calendar:
-    try:
-        return hours.parse_calendar(json.loads(hours_text), time_zone)
-    except ValueError:
-        # Refused at save; an imported one must not stop the mail.
-        return hours.always_open()
 
 
 def _kept_clocks(tickets: Sequence[Ticket]) -> dict[int, dict[tuple[str, int], dict[str, Any]]]:

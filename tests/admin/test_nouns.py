@@ -136,7 +136,7 @@ class TestConfiguration:
         ],
     )
     def test_calendar_is_checked(self, windows, words, house, login):
-        values = {"name": "Broken", "time_zone": "UTC", "windows": windows, "holidays": "[]"}
+        values = {"name": "Broken", "time_zone": "UTC", "windows": windows, "days": "[]"}
         page = login(house.admin).post("/admin/calendars/add", data=values)
         assert page.status_code == 200
         assert words in page.get_data(as_text=True)
@@ -145,10 +145,11 @@ class TestConfiguration:
     def test_calendar_is_kept(self, house, login):
         holidays = ["2026-12-25", {"date": "2026-12-24", "windows": [{"start": "09:00", "end": "12:00"}]}]
         values = {"name": "Office", "time_zone": "Europe/Berlin"}
-        values |= {"windows": json.dumps(WEEK), "holidays": json.dumps(holidays)}
+        values |= {"windows": json.dumps(WEEK), "days": json.dumps(holidays)}
         assert login(house.admin).post("/admin/calendars/add", data=values).status_code == 302
         calendar = db.session.query(Calendar).filter_by(name="Office").one()
-        assert (calendar.windows, calendar.holidays) == (WEEK, holidays)
+        (version,) = calendar.versions
+        assert (version.windows, version.days) == (WEEK, holidays)
 
     def test_rule_conditions_are_checked_by_form_and_rest(self, house, login):
         client = login(house.admin)

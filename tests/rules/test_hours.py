@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from portal.rules.calendars import parse_calendar
 from portal.rules.hours import (
     Calendar,
     Holiday,
@@ -20,7 +21,6 @@ from portal.rules.hours import (
     always_open,
     is_working,
     next_opening,
-    parse_calendar,
     working_intervals,
     working_seconds,
     working_time,
@@ -278,19 +278,19 @@ def test_a_year_is_measured_fast() -> None:
         ({"windows": [{"weekday": 0, "start": "09:00", "end": "17:00"}]}, "../etc/passwd", "no time zone"),
         ({"windows": [{"weekday": 0, "start": "09:00", "end": "17:00"}]}, "", "no time zone"),
         (
-            {"windows": [{"weekday": 0, "start": "09:00", "end": "17:00"}], "holidays": ["25.12."]},
+            {"windows": [{"weekday": 0, "start": "09:00", "end": "17:00"}], "days": ["25.12."]},
             "UTC",
             "looks like 2026-12-25",
         ),
         (
-            {"windows": [{"weekday": 0, "start": "09:00", "end": "17:00"}], "holidays": ["2026-12-25"] * 2},
+            {"windows": [{"weekday": 0, "start": "09:00", "end": "17:00"}], "days": ["2026-12-25"] * 2},
             "UTC",
             "25 December 2026 is listed twice",
         ),
         (
             {
                 "windows": [{"weekday": 0, "start": "09:00", "end": "17:00"}],
-                "holidays": [
+                "days": [
                     {"date": "2026-12-24", "windows": [{"start": 0, "end": 9}, {"start": 8, "end": 20}]}
                 ],
             },
@@ -314,7 +314,7 @@ def test_a_calendar_is_read_from_what_the_admin_entered() -> None:
                 {"weekday": 4, "start": "22:00", "end": "06:00"},
                 {"weekday": 0, "start": "09:00", "end": "24:00"},
             ],
-            "holidays": [
+            "days": [
                 "2026-12-25",
                 {
                     "date": "2026-12-24",

@@ -1,13 +1,20 @@
 """Working hours."""
 
-from portal.models import Calendar
+from typing import Any
+
+from portal.extensions import db
+from portal.language import lazy_gettext
+from portal.models import Calendar, CalendarVersion
+from portal.models.calendar import FROM_THE_BEGINNING
+from portal.models.columns import now
+from portal.services import audit
 from portal.views.admin import checks
 from portal.views.admin.base import AdminApi, AdminView
+from portal.views.admin.fields import JsonField, TimeZoneField, checked
 from portal.views.admin.rows import Rows
 from portal.wording import N_
 
-CHECKS = {"time_zone": checks.time_zone, "windows": checks.windows, "holidays": checks.holidays}
-COLUMNS = ["name", "time_zone", "windows", "holidays"]
+SAID = ("time_zone", "windows", "days")
 
 
 class CalendarView(AdminView):
@@ -19,23 +26,52 @@ class CalendarView(AdminView):
     route_base = "/admin/calendars"
     class_permission_name = "Calendars"
     datamodel = Rows(Calendar)
-    column_checks = CHECKS
-    list_columns = ["name", "time_zone", "created_at"]
-    show_columns = [*COLUMNS, "created_at"]
-    add_columns = edit_columns = COLUMNS
-    search_columns = ["name", "time_zone"]
+    list_columns = ["name", "created_at"]
+    show_columns = ["name", "created_at"]
+    add_columns = edit_columns = ["name", *SAID]
+    search_columns = ["name"]
     base_order = ("name", "asc")
-    label_columns = {"windows": N_("Working hours"), "holidays": N_("Days off")}
-    description_columns = {
-        "windows": N_(
-            'One entry for each stretch of work: {"weekday": 0, "start": "09:00", "end": "17:30"}. '
-            "Weekday 0 is Monday, 6 is Sunday; an end before the start is on the next day."
+    add_form_extra_fields = edit_form_extra_fields = {
+        "time_zone": TimeZoneField(lazy_gettext("Time zone")),
+        "windows": JsonField(
+            lazy_gettext("Working hours"),
+            empty=[],
+            description=lazy_gettext(
+                'One entry for each stretch of work: {"weekday": 0, "start": "09:00", "end": "17:30"}. '
+                "Weekday 0 is Monday, 6 is Sunday; an end before the start is on the next day."
+            ),
+            validators=[checked(checks.windows)],
         ),
-        "holidays": N_(
-            'Dates like "2026-12-25", or with hours of their own: '
-            '{"date": "2026-12-24", "name": "Christmas Eve", "windows": [{"start": "09:00", "end": "12:00"}]}.'
+        "days": JsonField(
+            lazy_gettext("Days off"),
+            empty=[],
+            description=lazy_gettext(
+                'Dates like "2026-12-25", or with hours of their own: '
+                '{"date": "2026-12-24", "name": "Christmas Eve", "windows": [{"start": "09:00", "end": "12:00"}]}.'
+            ),
+            validators=[checked(checks.holidays)],
         ),
     }
+
+    def prefill_form(self, form: Any, pk: Any) -> None:
+        versions = db.session.get_one(Calendar, pk).versions
+        for name in SAID if versions else ():
+            form[name].data = getattr(versions[-1], name)
+
+    def finish(self, row: Calendar, form: Any) -> audit.Changes:
+        said = {name: form[name].data for name in SAID}
+        newest = row.versions[-1] if row.versions else None
+        if newest and all(getattr(newest, name) == value for name, value in said.items()):
+            return {}
+        version = CalendarVersion(
+            calendar=row,
+            valid_from=now().date() if newest else FROM_THE_BEGINNING,
+            **said,
+        )
+        db.session.add(version)
+        changes = audit.changes_of(version)
+        changes.pop("calendar", None)
+        return changes
 
 
 class CalendarApi(AdminApi):
@@ -44,7 +80,7 @@ class CalendarApi(AdminApi):
     class_permission_name = "Calendars"
     openapi_spec_tag = "Calendars"
     datamodel = Rows(Calendar)
-    column_checks = CHECKS
-    list_columns = show_columns = ["id", *COLUMNS]
-    add_columns = edit_columns = COLUMNS
+    exclude_route_methods = {"post"}
+    list_columns = show_columns = ["id", "name"]
+    add_columns = edit_columns = ["name"]
     search_columns = ["name"]

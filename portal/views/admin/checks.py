@@ -6,7 +6,8 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from portal.errors import UserFault
-from portal.rules import conditions, hours
+from portal.rules import conditions
+from portal.rules.calendars import parse_calendar
 from portal.rules.lifecycle import STATUSES
 from portal.services import templates
 
@@ -62,12 +63,12 @@ def addresses(value: Any) -> None:
 
 def windows(value: Any) -> None:
     """Working hours of a week."""
-    _calendar({"windows": value, "holidays": []})
+    _calendar({"windows": value, "days": []})
 
 
 def holidays(value: Any) -> None:
     """Days off, or days with other hours."""
-    _calendar({"windows": [{"weekday": 0, "start": "09:00", "end": "17:00"}], "holidays": value})
+    _calendar({"windows": [{"weekday": 0, "start": "09:00", "end": "17:00"}], "days": value})
 
 
 def condition(value: Any) -> None:
@@ -173,7 +174,7 @@ def level(value: Any) -> None:
 
 def _calendar(value: dict[str, Any]) -> None:
     try:
-        hours.parse_calendar(value, "UTC")
+        parse_calendar(value, "UTC")
     except (ValueError, TypeError, KeyError) as error:
         raise UserFault(error.args[0]) from error
 

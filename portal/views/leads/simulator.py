@@ -12,9 +12,11 @@ from portal.errors import NotFound, UserFault
 from portal.extensions import db
 from portal.language import gettext, lazy_gettext, says
 from portal.models import Branch, Calendar, SlaPolicy
+from portal.models.columns import now
 from portal.rules import hours
+from portal.rules.calendars import parse_calendar
 from portal.rules.policies import CLOCK_KINDS, Policy, policy_from_minutes, policy_problems
-from portal.services import policies, simulating, sla
+from portal.services import calendars, policies, simulating, sla
 from portal.services.simulating import Simulation, Tally
 from portal.views.console import words
 from portal.views.leads.dashboard import blueprint, led_branches
@@ -118,7 +120,7 @@ def _calendar(branches: Sequence[Branch]) -> Calendar | None:
 def _draft(policy: SlaPolicy | None, calendar: Calendar | None) -> sla.Draft:
     """What the form asks for. Raises UserFault in words for what cannot be."""
     tried = _tried_policy(policy) if policy else None
-    windows = _tried_windows(calendar) if calendar else ()
+    windows = _tried_windows() if calendar else ()
     return sla.Draft(
         policy_id=policy.id if policy else None,
         policy=tried,
@@ -159,7 +161,7 @@ def _is_business_time(policy: SlaPolicy | None) -> bool:
     return bool(policy and policy.is_business_time)
 
 
-def _tried_windows(calendar: Calendar) -> tuple[hours.Window, ...]:
+def _tried_windows() -> tuple[hours.Window, ...]:
     windows = []
     for weekday in range(7):
         written = request.args.get(f"day-{weekday}", "")
@@ -169,7 +171,7 @@ def _tried_windows(calendar: Calendar) -> tuple[hours.Window, ...]:
                 raise UserFault("Write hours like 09:00–12:30, 13:30–17:00, not “%(span)s”.", span=span)
             windows.append({"weekday": weekday, "start": matched[1], "end": matched[2]})
     try:
-        return hours.parse_calendar({"windows": windows, "holidays": []}, calendar.time_zone or "UTC").windows
+        return parse_calendar({"windows": windows}, "UTC").windows
     except ValueError as error:
         raise UserFault(error.args[0]) from error
 
@@ -185,8 +187,10 @@ def _written_windows(calendar: Calendar) -> list[str]:
     if "try" in request.args:
         return [request.args.get(f"day-{weekday}", "") for weekday in range(7)]
     days: list[list[str]] = [[] for _ in range(7)]
-    for window in calendar.windows:
-        days[window["weekday"]].append(f"{window['start']}–{window['end']}")
+    held = calendars.hours_of([calendar.id])[calendar.id]
+    for window in hours.hours_at(held, now()).windows:
+        start, end = hours.clock_text(window.start_minute), hours.clock_text(window.end_minute)
+        days[window.weekday].append(f"{start}–{end}")
     return [", ".join(day) for day in days]
 
 

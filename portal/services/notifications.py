@@ -1,10 +1,26 @@
 """What a person is told in the bell of the console."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from flask_appbuilder.security.sqla.models import Role, User
-from sqlalchemy import BigInteger, Integer, any_, cast, exists, func, literal, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+from sqlalchemy import (
+    BigInteger,
+    Integer,
+    TableValuedAlias,
+    Text,
+    any_,
+    cast,
+    column,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import joinedload
 
 from portal import access, live
@@ -33,6 +49,7 @@ KINDS: Mapping[str, str] = {
 }
 MOST_SHOWN = 30
 MOST_COUNTED = 100
+_HELD = "held_notifications"
 
 
 def notify(user_id: int, kind: str, text: str, *, fact_key: str, ticket: Ticket | None = None) -> None:
@@ -47,31 +64,63 @@ def notify_all(
     user_ids: Collection[int], kind: str, text: str, *, fact_key: str, ticket: Ticket | None = None
 ) -> None:
     """Like notify, for several people in one statement."""
-    if not user_ids:
+    wording = as_json(text) if isinstance(text, Sentence) else None
+    about = {"ticket_id": ticket.id, "branch_id": ticket.branch_id} if ticket else {}
+    fact = {"kind": kind, "text": str(text), "wording": wording, "fact_key": fact_key[:80], **about}
+    tellings = [{"person": user_id, **fact} for user_id in sorted(user_ids)]
+    held = db.session.info.get(_HELD)
+    if held is None:
+        _tell(tellings)
+    else:
+        held.extend(tellings)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """What people are told of within it is written at its end, all in one statement. Does not commit."""
+    tellings: list[dict[str, Any]] = []
+    db.session.info[_HELD] = tellings
+    try:
+        yield
+    finally:
+        del db.session.info[_HELD]
+    _tell(tellings)
+
+
+def _tell(tellings: Sequence[Mapping[str, Any]]) -> None:
+    """Those who have not muted it, and can still open the ticket where it is about one."""
+    if not tellings:
         return
-    person = func.unnest(cast(sorted(user_ids), ARRAY(Integer))).column_valued("person")
-    is_muted = exists().where(Agent.user_id == person, literal(kind) == any_(Agent.muted_kinds))
-    fact = select(
-        person,
-        literal(kind),
-        literal(str(text)),
-        literal(as_json(text) if isinstance(text, Sentence) else None, JSONB(none_as_null=True)),
-        literal(fact_key[:80]),
-        literal(ticket.id if ticket else None, BigInteger),
-        literal(now()),
-    ).where(~is_muted)
-    if ticket is not None:
-        # Whoever cannot open it any more hears nothing of it.
-        fact = fact.where(access.sees_branch(person, ticket.branch_id))
+    told = _told(tellings)
+    is_muted = exists().where(Agent.user_id == told.c.person, told.c.kind == any_(Agent.muted_kinds))
+    may_open = or_(told.c.ticket_id.is_(None), access.sees_branch(told.c.person, told.c.branch_id))
     columns = ["user_id", "kind", "text", "wording", "fact_key", "ticket_id", "created_at"]
-    told = db.session.scalars(
+    facts = select(
+        *(told.c[name] for name in ("person", "kind", "text", "wording", "fact_key", "ticket_id")),
+        literal(now()),
+    )
+    written = db.session.scalars(
         insert(Notification)
-        .from_select(columns, fact)
+        .from_select(columns, facts.where(~is_muted, may_open))
         .on_conflict_do_nothing(index_elements=["user_id", "fact_key"])
         .returning(Notification.user_id)
     )
-    for user_id in told:
+    for user_id in written:
         live.after_commit("notified", user_id=user_id)
+
+
+def _told(tellings: Sequence[Mapping[str, Any]]) -> TableValuedAlias:
+    rows = func.jsonb_to_recordset(cast(tellings, JSONB)).table_valued(
+        column("person", Integer),
+        column("kind", Text),
+        column("text", Text),
+        column("wording", JSONB),
+        column("fact_key", Text),
+        column("ticket_id", BigInteger),
+        column("branch_id", Integer),
+        name="told",
+    )
+    return rows.render_derived(with_types=True)
 
 
 def newest_of(user: User) -> list[Notification]:

@@ -59,7 +59,7 @@ def sweep() -> int:
 def _fire_batch(is_owed: ColumnElement[bool], moment: Any, fire: Fire) -> int:
     at = now()
     is_due = is_owed & (moment <= at)
-    with transaction(), db.session.no_autoflush, events.held():
+    with transaction(), db.session.no_autoflush, events.held(), notifications.held():
         due = select(Clock.ticket_id).where(is_due).order_by(moment).limit(BATCH)
         ticket_ids = set(db.session.scalars(due))
         if not ticket_ids:

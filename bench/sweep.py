@@ -16,8 +16,9 @@ from bench.loader import made_again, without_indexes
 from bench.measure import print_table, write_results
 
 DUE = (0, 1_000, 100_000)
-# Of one sweep of 1,000 clocks the best says what it costs: the others say what else the machine did.
-ROUNDS = {0: 5, 1_000: 5, 100_000: 1}
+# Both desks are swept in turn, and the best round of each counts. The first ones after a checkpoint write every page
+# that they touch as a whole (full_page_writes); a desk at work has done that.
+ROUNDS = {0: 5, 1_000: 8, 100_000: 1}
 
 
 @dataclass(frozen=True)
@@ -157,5 +158,3 @@ def _make_due(installation: Installation, amount: int) -> None:
             """,
             [amount],
         )
-        session.execute("VACUUM ANALYZE clock")
-        session.execute("CHECKPOINT")

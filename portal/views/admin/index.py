@@ -10,6 +10,7 @@ from flask_login import current_user
 
 from portal.access import access_ticket
 from portal.language import gettext, tell
+from portal.services import getting_started
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class AdminIndex(BaseView):
     @permission_name("read")
     def index(self) -> Any:
         return self.render_template(
-            "admin/index.html", title=gettext("Administration"), groups=admin_groups()
+            "admin/index.html", title=gettext("Administration"), groups=admin_groups(), steps=_steps()
         )
 
     @expose("/tickets/<int:ticket_id>")
@@ -51,6 +52,29 @@ class AdminIndex(BaseView):
     def ticket(self, ticket_id: int) -> Any:
         """The desk's page of a ticket that a ledger names by id."""
         return redirect(f"/tickets/{access_ticket(current_user, ticket_id).number}")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A step of setting up a desk, as a link."""
+
+    what: str
+    why: str
+    url: str
+    is_done: bool
+
+
+def _steps() -> list[Task]:
+    """What setting up takes, for whoever may do it and while anything of it is missing."""
+    if not current_app.appbuilder.sm.has_access("can_add", "Branches"):
+        return []
+    done = getting_started.steps_done()
+    if all(done):
+        return []
+    return [
+        Task(step.what, step.why, url_for(f"{step.view}.{'list' if is_done else 'add'}"), is_done)
+        for step, is_done in zip(getting_started.STEPS, done, strict=True)
+    ]
 
 
 def admin_groups() -> list[Group]:

@@ -12,7 +12,7 @@ from portal.errors import UserFault
 from portal.errors_pages import wants_partial
 from portal.language import gettext, says
 from portal.rules.bulk import MOST_TICKETS
-from portal.services import saved_views
+from portal.services import getting_started, saved_views
 from portal.views.console import bulk, filter_panel, finding, lists, presence, search, words
 from portal.views.console.answers import kept_for
 from portal.views.console.blueprint import blueprint, person
@@ -170,10 +170,19 @@ def list_context(wanted: TicketFilter) -> dict[str, Any]:
         "may_pick": may_change(person()) and "current" not in request.args,
         "is_cut": found.is_cut,
         "not_understood": search.not_understood(wanted.text),
+        "missing": "" if page.tickets else _missing(),
         "is_continued": bool(request.args.get("after")),
         "next_url": _more_url(wanted, page.next_cursor),
         "list_url": url_for("console.queue_list", **wanted.to_args()),
     }
+
+
+def _missing() -> str:
+    """Why this person cannot have any ticket at all: the desk has no branch yet, or they belong to none."""
+    ids = access.branch_ids(person())
+    if ids is None:
+        return "" if getting_started.has_branch() else "branch"
+    return "" if ids else "place"
 
 
 def shelves(wanted: TicketFilter | None) -> tuple[list[Shelf], list[Shelf]]:

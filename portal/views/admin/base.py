@@ -111,8 +111,8 @@ class AdminView(RequestFilters, ModelView):
         # FAB fills these in place, which would be the class's for all its children.
         for name in ("label_columns", "formatters_columns", "validators_columns", "description_columns"):
             setattr(self, name, dict(getattr(self, name) or {}))
-        self.label_columns = Told(self.label_columns)
         super().__init__(**kwargs)
+        self.label_columns = Told(self.label_columns)
         # Above its list on the page of another noun.
         self.title = lazy_gettext(str(self.list_title))
 

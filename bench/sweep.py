@@ -163,6 +163,6 @@ def _make_due(installation: Installation, amount: int, lie: str) -> None:
             WHERE id IN (
                 SELECT id FROM clock WHERE state = 'running' AND breached_at IS NULL ORDER BY {chosen}, id LIMIT %s
             )
-            """,  # noqa: S608 - two words of ours
+            """,
             [amount],
         )

@@ -39,6 +39,7 @@ TITLES = {
     503: lazy_gettext("Portal is catching its breath"),
 }
 MESSAGES = {
+    403: lazy_gettext("Your role does not open this page. An admin can give you another one."),
     404: lazy_gettext("There is nothing at this address, or it lies outside your branches."),
     405: lazy_gettext(
         "This address does not take that kind of request. Go back and use the button on the page."

@@ -27,7 +27,12 @@ PAGES = {
         *(f"/admin/{noun}/list/" for noun in ("policies", "calendars", "routing-rules", "tags", "fields")),
         *(f"/admin/{noun}/list/" for noun in ("triage", "customers", "roles", "inbox", "outbox", "audit")),
         *(f"/admin/{noun}/edit/1" for noun in ("branches", "accounts", "templates", "policies", "people")),
-        *("/admin/fields/add", "/admin/escalation-rules/add", "/admin/notify-targets/add", "/admin/policies/apply/1"),
+        *(
+            "/admin/fields/add",
+            "/admin/escalation-rules/add",
+            "/admin/notify-targets/add",
+            "/admin/policies/apply/1",
+        ),
         *("/admin/escalation-rules/list/", "/admin/notify-targets/list/"),
     ),
     None: ("/login/",),

@@ -52,20 +52,25 @@ class PasswordForm(DynamicForm):
 
     password = PasswordField(
         lazy_gettext("New password"),
-        description=f"At least {SHORTEST_PASSWORD} characters; several words are easier to remember than signs.",
+        description=lazy_gettext(
+            "At least %(shortest)s characters; several words are easier to remember than signs.",
+            shortest=SHORTEST_PASSWORD,
+        ),
         validators=[
-            DataRequired("Enter the new password."),
+            DataRequired(N_("Enter the new password.")),
             Length(
                 min=SHORTEST_PASSWORD,
                 max=200,
-                message=f"A password has at least {SHORTEST_PASSWORD} characters.",
+                message=lazy_gettext(
+                    "A password has at least %(shortest)s characters.", shortest=SHORTEST_PASSWORD
+                ),
             ),
         ],
         render_kw={"class": "form-control", "autocomplete": "new-password"},
     )
     conf_password = PasswordField(
         lazy_gettext("The same again"),
-        validators=[EqualTo("password", message="The two passwords are not the same.")],
+        validators=[EqualTo("password", message=N_("The two passwords are not the same."))],
         render_kw={"class": "form-control", "autocomplete": "new-password"},
     )
 
@@ -73,7 +78,7 @@ class PasswordForm(DynamicForm):
 class AuthDBView(FabAuthDBView):
     """The sign-in page. Its name is FAB's, because other places link to the endpoint."""
 
-    title = "Sign in"
+    title = lazy_gettext("Sign in")
 
     @expose("/login/", methods=["GET", "POST"])
     @no_cache
@@ -108,8 +113,8 @@ class ResetMyPasswordView(FabResetMyPasswordView):
     """A person's own password; their other sessions end with the old one."""
 
     form = PasswordForm
-    form_title = "Change your password"
-    message = "Your password is changed. Everywhere else you have been signed out."
+    form_title = lazy_gettext("Change your password")
+    message = lazy_gettext("Your password is changed. Everywhere else you have been signed out.")
 
     @expose("/form", methods=["POST"])
     @has_access
@@ -119,7 +124,7 @@ class ResetMyPasswordView(FabResetMyPasswordView):
     def form_post(self, form: DynamicForm) -> Any:
         reset_password(db.session.get(User, current_user.id), form.password.data, current_user)
         session[SIGNED_IN_AT] = time.time()
-        flash(self.message, "success")
+        flash(str(self.message), "success")
         return redirect("/")
 
 

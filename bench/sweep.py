@@ -42,8 +42,8 @@ def run() -> None:
         ]
         figures = [
             figure
-            for due in DUE
-            for figure in _best_of_each([desk for desk in desks if desk.open >= due], due)
+            for due, lie in DUE
+            for figure in _best_of_each([desk for desk in desks if desk.open >= due], due, lie)
         ]
     print_table(
         "Sweep of the clocks",

@@ -39,7 +39,9 @@ class Factory:
     def calendar(self, **values: Any) -> Calendar:
         """A calendar with one version; `values` are its name and what the version says."""
         name = values.pop("name", f"Calendar {next(self._numbers)}")
-        version = CalendarVersion(**{"windows": ALL_WEEK, "recorded_at": FROM_THE_BEGINNING, **values})
+        version = CalendarVersion(
+            **{"windows": ALL_WEEK, "recorded_at": FROM_THE_BEGINNING, "counted_at": now(), **values}
+        )
         return self._add(Calendar(name=name, versions=[version]))
 
     def calendar_version(self, calendar: Calendar, **values: Any) -> CalendarVersion:

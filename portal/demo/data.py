@@ -48,6 +48,7 @@ from portal.models import (
     Ticket,
 )
 from portal.models.columns import as_of, now
+from portal.rules.public_holidays import holidays_of, years_around
 from portal.services import (
     assignment,
     escalation,
@@ -132,8 +133,7 @@ def _load_places() -> dict[str, Branch]:
     }
     branches = {}
     for place in PLACES:
-        hours = CalendarVersion(time_zone=place.time_zone, windows=windows[place.calendar], days=CHRISTMAS)
-        calendar = Calendar(name=place.calendar, versions=[hours])
+        calendar = Calendar(name=place.calendar, versions=_versions(place, windows[place.calendar]))
         policy = SlaPolicy(
             name=f"{place.name.partition(' ')[0]} standard",
             first_response_minutes=120,
@@ -175,6 +175,32 @@ def _load_places() -> dict[str, Branch]:
     branches["south"].fall_back_branch_id = branches["west"].fall_back_branch_id = branches["north"].id
     db.session.commit()
     return branches
+
+
+def _versions(place: Place, windows: list[dict[str, Any]]) -> list[CalendarVersion]:
+    """What the calendar says; Munich has Bavaria's holidays, and works on Saturdays from the next month but one on."""
+    said = {"time_zone": place.time_zone, "windows": windows, "counted_at": now()}
+    if place.code != "south":
+        return [CalendarVersion(**said, days=CHRISTMAS)]
+    today = now().date()
+    said |= {
+        "country": "DE",
+        "subdivision": "BY",
+        "public_holidays": holidays_of("DE", "BY", years_around(today)),
+        "days": [
+            {
+                "date": f"{today.year}-12-24",
+                "name": "Heiligabend",
+                "windows": [{"start": "09:00", "end": "12:00"}],
+            }
+        ],
+    }
+    coming = CalendarVersion(
+        **said | {"windows": [*windows, {"weekday": 5, "start": "10:00", "end": "14:00"}]},
+        valid_from=(today.replace(day=1) + timedelta(days=95)).replace(day=1),
+        note="Open on Saturdays as well",
+    )
+    return [CalendarVersion(**said), coming]
 
 
 def _load_people(branches: dict[str, Branch], var_dir: Path) -> None:

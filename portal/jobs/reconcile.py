@@ -2,9 +2,9 @@
 
 
 def reconcile() -> None:
-    """Ring for accepted mail, outgoing mail and alerts whose time has come; what waits already is not doubled."""
+    """Ring for mail in and out, alerts whose time has come and changed calendars; what waits already is not doubled."""
     from portal.enqueue import wake
-    from portal.services import alerts, intake, outbox, waiting_replies
+    from portal.services import alerts, calendars, counting, intake, outbox, waiting_replies
 
     if intake.has_owed():
         wake("portal.jobs.intake.process_waiting", queue="intake")
@@ -12,3 +12,5 @@ def reconcile() -> None:
         wake("portal.jobs.deliver.deliver_waiting", queue="deliver")
     if alerts.has_owed():
         wake(alerts.JOB)
+    if counting.has_waiting():
+        wake(calendars.COUNT_JOB)

@@ -2,11 +2,12 @@
 
 from datetime import date
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from flask_appbuilder.security.sqla.models import User
+from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.extensions import Model
-from portal.models.columns import Created, JsonList, SmallId
+from portal.models.columns import Created, JsonList, SmallId, Timestamp
 
 # The date from which the first version of a calendar counts: all days before are counted by it as well.
 FROM_THE_BEGINNING = date(1970, 1, 1)
@@ -56,7 +57,11 @@ class CalendarVersion(Model):
     recorded_at: Mapped[Created]
     # Nobody: the years that a job has added, and what there was before versions.
     account_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"), index=True)
+    # When the open tickets of the calendar had been counted by it, and up to which of them they have been.
+    counted_at: Mapped[Timestamp | None]
+    counted_to: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
 
+    account: Mapped[User | None] = relationship(User)
     calendar: Mapped[Calendar] = relationship(back_populates="versions")
 
     def __repr__(self) -> str:

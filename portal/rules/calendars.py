@@ -1,11 +1,14 @@
 """Calendars as they are written down: hours of a week, own days, public holidays. Read, or refused in words."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from portal.rules.hours import DAY_MINUTES, WEEKDAYS, Calendar, Holiday, Window, clock_text
 from portal.wording import N_, sentence
+
+_SPAN = re.compile(r"(\d{1,2}:\d{2})\s*[-–]\s*(\d{1,2}:\d{2})")
 
 
 def parse_calendar(value: Mapping[str, Any], time_zone: str) -> Calendar:
@@ -28,6 +31,19 @@ def parse_calendar(value: Mapping[str, Any], time_zone: str) -> Calendar:
     off = {day.date: day for day in _public_days_off(_list_in(value, "public_holidays"))}
     special = {**off, **{day.date: day for day in days}}
     return Calendar(time_zone, tuple(sorted(windows)), tuple(sorted(special.values())))
+
+
+def spans_in(text: str) -> list[dict[str, str]]:
+    """The windows of “09:00–12:30, 13:30–17:00”, to be put into a day. Raises ValueError with a sentence to show."""
+    spans = []
+    for part in filter(None, (each.strip() for each in text.split(","))):
+        matched = _SPAN.fullmatch(part)
+        if matched is None:
+            raise ValueError(
+                sentence("Write hours like 09:00–12:30, 13:30–17:00, not “%(span)s”.", span=part)
+            )
+        spans.append({"start": matched[1], "end": matched[2]})
+    return spans
 
 
 def _public_days_off(items: Sequence[Any]) -> list[Holiday]:

@@ -150,6 +150,11 @@ def with_windows(calendar: Hours, windows: tuple[Window, ...]) -> Hours:
     )
 
 
+def with_version(calendar: Hours, version: Version) -> Eras:
+    """The calendar with another version, recorded last."""
+    return Eras((*(calendar.versions if isinstance(calendar, Eras) else ()), version))
+
+
 def always_open(time_zone: str = "UTC") -> Calendar:
     """A calendar without closing time: its working time is real time."""
     return Calendar(time_zone, tuple(Window(weekday, 0, DAY_MINUTES) for weekday in range(7)))
@@ -215,6 +220,12 @@ def working_intervals(calendar: Hours, start: datetime, end: datetime) -> Iterat
         pending = (begin, finish)
     if pending:
         yield _moment(pending[0]), _moment(pending[1])
+
+
+def day_windows(calendar: Hours, day: date) -> tuple[tuple[int, int], ...]:
+    """The windows that start on a local date, in minutes after its midnight, in order."""
+    version = calendar.valid_on(day).calendar if isinstance(calendar, Eras) else calendar
+    return tuple(sorted(_day_windows(version, day.toordinal())))
 
 
 def hours_at(calendar: Hours, at: datetime) -> Calendar:

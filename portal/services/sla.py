@@ -112,18 +112,24 @@ def compute(ticket: Ticket, at: datetime) -> list[rules.ClockView]:
 
 @dataclass(frozen=True)
 class Draft:
-    """What to measure by instead: targets in the place of a policy's, windows in the place of all of a calendar's."""
+    """What to measure by instead: targets in the place of a policy's, windows in the place of all of a calendar's.
+
+    `version` is one that the calendar would have besides.
+    """
 
     policy_id: int | None = None
     policy: Policy | None = None
     calendar_id: int | None = None
     windows: tuple[hours.Window, ...] = ()
+    version: hours.Version | None = None
 
     def of(self, calendar_id: int | None, calendar: hours.Hours) -> hours.Hours:
         """These hours, or the ones in their place."""
-        if not self.windows or calendar_id != self.calendar_id:
+        if calendar_id != self.calendar_id:
             return calendar
-        return hours.with_windows(calendar, self.windows)
+        if self.version is not None:
+            calendar = hours.with_version(calendar, self.version)
+        return hours.with_windows(calendar, self.windows) if self.windows else calendar
 
 
 def terms_of_all(

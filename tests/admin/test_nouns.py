@@ -12,7 +12,6 @@ from portal.extensions import db
 from portal.models import (
     Agent,
     BranchMembership,
-    Calendar,
     Identity,
     InboxItem,
     ReplyTemplate,
@@ -125,32 +124,6 @@ class TestApiKeys:
 
 
 class TestConfiguration:
-    @pytest.mark.parametrize(
-        ("windows", "words"),
-        [
-            ("[]", "no working time"),
-            ("not json", "not valid JSON"),
-            (json.dumps([{"weekday": 9, "start": "09:00", "end": "17:00"}]), ""),
-            (json.dumps([*WEEK, {"weekday": 0, "start": "10:00", "end": "11:00"}]), ""),
-            ('{"weekday": 0}', ""),
-        ],
-    )
-    def test_calendar_is_checked(self, windows, words, house, login):
-        values = {"name": "Broken", "time_zone": "UTC", "windows": windows, "days": "[]"}
-        page = login(house.admin).post("/admin/calendars/add", data=values)
-        assert page.status_code == 200
-        assert words in page.get_data(as_text=True)
-        assert db.session.query(Calendar).filter_by(name="Broken").count() == 0
-
-    def test_calendar_is_kept(self, house, login):
-        holidays = ["2026-12-25", {"date": "2026-12-24", "windows": [{"start": "09:00", "end": "12:00"}]}]
-        values = {"name": "Office", "time_zone": "Europe/Berlin"}
-        values |= {"windows": json.dumps(WEEK), "days": json.dumps(holidays)}
-        assert login(house.admin).post("/admin/calendars/add", data=values).status_code == 302
-        calendar = db.session.query(Calendar).filter_by(name="Office").one()
-        (version,) = calendar.versions
-        assert (version.windows, version.days) == (WEEK, holidays)
-
     def test_rule_conditions_are_checked_by_form_and_rest(self, house, login):
         client = login(house.admin)
         bad = {"all": [{"field": "moon", "operator": "contains", "value": "full"}]}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from portal.views.admin.accounts import AccountApi, AccountView
 from portal.views.admin.base import AdminApi, AdminView
 from portal.views.admin.branches import BranchApi, BranchView, TierApi, TierView
-from portal.views.admin.calendars import CalendarApi, CalendarView
+from portal.views.admin.calendars import CalendarApi, CalendarVersionApi, CalendarView
 from portal.views.admin.customers import CustomerApi, CustomerView, IdentityView
 from portal.views.admin.escalation_rules import EscalationRuleApi, EscalationRuleView
 from portal.views.admin.fields_of_tickets import FieldApi, FieldView
@@ -47,6 +47,7 @@ APIS: tuple[type[AdminApi], ...] = (
     BranchApi,
     TierApi,
     CalendarApi,
+    CalendarVersionApi,
     PolicyApi,
     RoutingRuleApi,
     EscalationRuleApi,

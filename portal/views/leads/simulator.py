@@ -1,6 +1,5 @@
 """What if: the last days again, under targets and hours that are only tried."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from portal.language import gettext, lazy_gettext, says
 from portal.models import Branch, Calendar, SlaPolicy
 from portal.models.columns import now
 from portal.rules import hours
-from portal.rules.calendars import parse_calendar
+from portal.rules.calendars import parse_calendar, spans_in
 from portal.rules.policies import CLOCK_KINDS, Policy, policy_from_minutes, policy_problems
 from portal.services import calendars, policies, simulating, sla
 from portal.services.simulating import Simulation, Tally
@@ -29,7 +28,6 @@ TARGETS = {
 }
 WEEKDAYS = tuple(lazy_gettext(day) for day in hours.WEEKDAYS)
 LONGEST_MINUTES = 60 * 24 * 365
-SPAN = re.compile(r"(\d{1,2}:\d{2})\s*[-–]\s*(\d{1,2}:\d{2})")
 
 
 @dataclass(frozen=True)
@@ -162,15 +160,12 @@ def _is_business_time(policy: SlaPolicy | None) -> bool:
 
 
 def _tried_windows() -> tuple[hours.Window, ...]:
-    windows = []
-    for weekday in range(7):
-        written = request.args.get(f"day-{weekday}", "")
-        for span in filter(None, (part.strip() for part in written.split(","))):
-            matched = SPAN.fullmatch(span)
-            if matched is None:
-                raise UserFault("Write hours like 09:00–12:30, 13:30–17:00, not “%(span)s”.", span=span)
-            windows.append({"weekday": weekday, "start": matched[1], "end": matched[2]})
     try:
+        windows = [
+            {"weekday": weekday, **span}
+            for weekday in range(7)
+            for span in spans_in(request.args.get(f"day-{weekday}", ""))
+        ]
         return parse_calendar({"windows": windows}, "UTC").windows
     except ValueError as error:
         raise UserFault(error.args[0]) from error

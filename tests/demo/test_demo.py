@@ -16,7 +16,18 @@ from portal.demo.data import load_demo
 from portal.demo.sink import write_mail
 from portal.errors import UserFault
 from portal.extensions import db
-from portal.models import Branch, Clock, Escalation, Event, OutboxItem, ReplyTemplate, Ticket, User
+from portal.models import (
+    Branch,
+    CalendarVersion,
+    Clock,
+    Escalation,
+    Event,
+    OutboxItem,
+    ReplyTemplate,
+    Ticket,
+    User,
+)
+from portal.models.columns import now
 from portal.rules import templating
 
 
@@ -53,6 +64,16 @@ def test_it_shows_every_stage(loaded: dict) -> None:
     assert {"running", "paused", "met", "breached"} <= states
     assert db.session.query(Escalation).count() > 2
     assert db.session.query(OutboxItem).filter(OutboxItem.state != "sent").count() == 0
+
+
+def test_its_calendars_show_what_hours_can_be(loaded: dict) -> None:
+    south = db.session.query(Branch).filter_by(code="south").one()
+    held, coming = south.calendar.versions
+    assert [window["end"] for window in held.windows if window["weekday"] == 0] == ["12:30", "18:00"]
+    assert (held.country, held.subdivision) == ("DE", "BY")
+    assert {"Fronleichnam", "Allerheiligen"} <= {each["name"] for each in held.public_holidays}
+    assert coming.valid_from > now().date()
+    assert db.session.query(CalendarVersion).filter(CalendarVersion.counted_at.is_(None)).count() == 0
 
 
 def test_its_templates_hold_only_known_placeholders(loaded: dict) -> None:

@@ -32,6 +32,11 @@ PAGES = {
             "/admin/escalation-rules/add",
             "/admin/notify-targets/add",
             "/admin/policies/apply/1",
+            "/admin/calendars/show/2",
+            "/admin/calendars/version/2",
+            "/admin/calendars/add",
+            "CALENDAR FAULTS",
+            "CALENDAR DIFFERENCE",
         ),
         *("/admin/escalation-rules/list/", "/admin/notify-targets/list/"),
     ),
@@ -117,6 +122,16 @@ def visit(page: Any, base_url: str, path: str) -> None:
         response = page.goto(base_url + path)
         assert response.status == 200, path
         page.wait_for_load_state("load")
+        return
+    if path.startswith("CALENDAR"):
+        page.goto(f"{base_url}/admin/calendars/version/2")
+        page.locator("form[data-attached~=calendar]").wait_for()
+        if path == "CALENDAR FAULTS":
+            page.locator("[name=until-0]").first.fill("09:00")
+            page.get_by_role("button", name="Add a day").click()
+            page.locator("[name=day-name]").last.fill("Nameless")
+        page.get_by_role("button", name="See what it changes").click()
+        page.locator("[role=alert]" if path == "CALENDAR FAULTS" else ".calendar-strip").wait_for()
         return
     page.goto(f"{base_url}/queue")
     page.locator("a.row").first.wait_for()

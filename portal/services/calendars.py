@@ -9,6 +9,7 @@ from typing import Any
 
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import Select, Text, cast, select
+from sqlalchemy.exc import IntegrityError
 
 from portal.enqueue import wake_after_commit
 from portal.errors import Conflict, UserFault
@@ -84,13 +85,19 @@ def check_valid_from(valid_from: date, today: date) -> None:
 
 
 def make(name: str, said: Said, valid_from: date, *, note: str, actor: User) -> Calendar:
-    """A new calendar with its first version, which counts for all days before it as well. Commits."""
+    """A new calendar with its first version, which counts for all days before it as well. Commits.
+
+    Raises Conflict where there is one of this name.
+    """
     version_from(said, valid_from)
     calendar = Calendar(name=name)
-    with transaction():
-        db.session.add(calendar)
-        db.session.flush()
-        _add(calendar, said, valid_from, note=note, actor=actor, is_new=True)
+    try:
+        with transaction():
+            db.session.add(calendar)
+            db.session.flush()
+            _add(calendar, said, valid_from, note=note, actor=actor, is_new=True)
+    except IntegrityError as error:
+        raise Conflict("There is a calendar of this name already.") from error
     return calendar
 
 

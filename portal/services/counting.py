@@ -84,20 +84,42 @@ def _count_batch() -> int | None:
     with transaction():
         waiting = select(CalendarVersion).where(CalendarVersion.counted_at.is_(None))
         version = db.session.scalars(
-            waiting.order_by(CalendarVersion.id).limit(1).with_for_update(skip_locked=True)
+            waiting.order_by(CalendarVersion.id)
+            .limit(1)
+            .with_for_update(skip_locked=True, of=CalendarVersion)
         ).first()
         if version is None:
             return None
         further = _open_tickets(version.calendar_id).where(Ticket.id > version.counted_to)
         batch = db.session.scalars(further.order_by(Ticket.id).limit(BATCH).with_for_update(of=Ticket)).all()
         if batch:
-            sla.refresh_all(batch)
-            for ticket in batch:
-                events.announce(ticket)
+            _count(batch, version)
             version.counted_to = batch[-1].id
         if len(batch) < BATCH:
             version.counted_at = now()
         return len(batch)
+
+
+def _count(tickets: Sequence[Ticket], version: CalendarVersion) -> None:
+    """Those that are due at another moment say so in their ledger."""
+    before = {ticket.id: ticket.next_due_at for ticket in tickets}
+    sla.refresh_all(tickets)
+    for ticket in tickets:
+        due_before = before[ticket.id]
+        if ticket.next_due_at == due_before:
+            continue
+        events.record(
+            "hours_changed",
+            ticket=ticket,
+            actor=version.account,
+            data={
+                "calendar": version.calendar.name,
+                "calendar_version_id": version.id,
+                "from": due_before.isoformat() if due_before else None,
+                "to": ticket.next_due_at.isoformat() if ticket.next_due_at else None,
+            },
+        )
+        events.announce(ticket)
 
 
 def _open_tickets(calendar_id: int) -> Select[Any]:

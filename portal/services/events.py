@@ -56,6 +56,7 @@ KINDS: Mapping[str, int] = {
     "escalation_unacknowledged": 1,
     "escalation_handed_back": 1,
     "policy_applied": 1,
+    "hours_changed": 1,
     "sla_started": 2,
     "sla_warned": 2,
     "sla_breached": 2,

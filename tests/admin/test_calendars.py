@@ -8,7 +8,7 @@ import pytest
 from portal.extensions import db
 from portal.models import AuditEntry, Calendar, CalendarVersion, Clock
 from portal.models.columns import as_of, now
-from portal.services import calendars, counting, sla, tickets
+from portal.services import calendars, counting, events, sla, tickets
 from portal.services.transaction import transaction
 from tests.leads.test_what_if import asked
 
@@ -131,12 +131,29 @@ class TestForm:
 
     def test_new_calendar_needs_a_name_that_is_free(self, house, login):
         client = login(house.admin)
-        for name in ("", "x" * 121, house.north.calendar.name):
+        for name in ("", "x" * 121):
             assert client.post("/admin/calendars/add", data=office(name=name)).status_code == 422
-        assert (
-            "of this name already"
-            in client.post("/admin/calendars/add", data=office(name=house.north.calendar.name)).text
-        )
+        taken = house.north.calendar.name
+        page = client.post("/admin/calendars/add", data=office(name=taken, note="Kept words"))
+        assert page.status_code == 409
+        assert "of this name already" in page.text
+        assert "Kept words" in page.text
+        assert db.session.query(Calendar).filter_by(name=taken).count() == 1
+
+    def test_what_people_write_is_no_markup(self, house, login):
+        client, calendar = login(house.admin), house.north.calendar
+        evil = "<script>alert(1)</script>"
+        days = {"day-date": ["2026-12-24"], "day-name": [evil], "day-hours": [""]}
+        save(client, calendar, note=evil, worked=[evil], **days)
+        address = f"/admin/calendars/version/{calendar.id}"
+        for page in (
+            client.get(f"/admin/calendars/show/{calendar.id}"),
+            client.get(address),
+            client.post(address, data=office(note=evil, country=evil, **days)),
+            client.post(address, data=office(note=evil, **days)),
+        ):
+            assert evil not in page.text
+            assert "&lt;script&gt;alert(1)" in page.text
 
     @pytest.mark.parametrize(
         ("do", "counts"),
@@ -251,6 +268,10 @@ class TestVersions:
         assert waiting.next_due_at == TUESDAY + timedelta(hours=1)
         kept = db.session.query(Clock).filter_by(ticket_id=met.id, kind="first_response").one()
         assert (kept.state, kept.elapsed_seconds, kept.due_at) == figures
+        (told,) = events.of_ticket(waiting.id, ["hours_changed"])
+        assert (told.actor_id, told.data["to"]) == (house.admin.id, waiting.next_due_at.isoformat())
+        history = login(house.admin).get(f"/tickets/{waiting.number}").text
+        assert f"The hours of “{calendar.name}” were changed" in history
 
     def test_a_job_that_was_interrupted_goes_on_where_it_was(self, make, house, login, monkeypatch):
         monkeypatch.setattr(counting, "BATCH", 2)

@@ -108,25 +108,18 @@ class CalendarView(AdminView):
         if written.faults or said is None or valid_from is None:
             return self._form(calendar, base, written, today, newest), 422
         actor = db.session.get_one(User, current_user.id)
-        if calendar is None:
-            calendar = calendars.make(written.name, said, valid_from, note=written.note, actor=actor)
-        elif do == "check":
+        if calendar is not None and do == "check":
             return self._difference(calendar, said, valid_from, versions)
-        else:
-            try:
-                seen = request.form.get("base", "")
-                calendars.record(
-                    calendar,
-                    said,
-                    valid_from,
-                    note=written.note,
-                    actor=actor,
-                    seen_id=int(seen) if seen.isdecimal() and len(seen) < 10 else None,
-                )
-            except Conflict as fault:
-                written.faults["week"] = says(fault)
-                newest = calendars.newest_version(calendar)
-                return self._form(calendar, base, written, today, newest), 409
+        try:
+            if calendar is None:
+                calendar = calendars.make(written.name, said, valid_from, note=written.note, actor=actor)
+            else:
+                seen_id = _number(request.form.get("base", ""))
+                calendars.record(calendar, said, valid_from, note=written.note, actor=actor, seen_id=seen_id)
+        except Conflict as fault:
+            written.faults["week" if calendar else "name"] = says(fault)
+            newest = calendars.newest_version(calendar) if calendar else None
+            return self._form(calendar, base, written, today, newest), 409
         flash(gettext("Saved. Open tickets are counted by it within a minute."), "success")
         return redirect(url_for(f"{self.endpoint}.show", pk=calendar.id))
 
@@ -239,6 +232,10 @@ def _today(version: CalendarVersion | None) -> date:
     return now().astimezone(ZoneInfo(zone)).date()
 
 
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
+
+
 def _may(permission: str) -> bool:
     may: bool = current_app.appbuilder.sm.has_access(permission, CalendarView.class_permission_name)
     return may
@@ -247,5 +244,3 @@ def _may(permission: str) -> bool:
 def _check_name(written: calendar_form.Written) -> None:
     if not 1 <= len(written.name) <= calendar_form.LONGEST_NAME:
         written.faults["name"] = gettext("Give the calendar a name of at most 120 signs.")
-    elif db.session.scalar(select(Calendar.id).where(Calendar.name == written.name)) is not None:
-        written.faults["name"] = gettext("There is a calendar of this name already.")

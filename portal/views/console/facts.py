@@ -320,6 +320,15 @@ def _measured(fact: Fact, reader: Reader) -> str:
     return gettext(told, policy=fact.data["to"], who=_who(fact, reader))
 
 
+def _hours(fact: Fact, reader: Reader) -> str:
+    before, after = (
+        reader.moment(datetime.fromisoformat(fact.data[name])) if fact.data[name] else "–"
+        for name in ("from", "to")
+    )
+    told = N_("The hours of “%(calendar)s” were changed: due %(after)s, before that %(before)s")
+    return gettext(told, calendar=fact.data["calendar"], before=before, after=after)
+
+
 def _clock(what: str) -> Callable[[Fact, Reader], str]:
     def sentence(fact: Fact, _reader: Reader) -> str:
         return gettext(what, clock=words.clock(str(fact.data.get("clock"))))
@@ -409,6 +418,7 @@ _SENTENCES: dict[str, Callable[[Fact, Reader], str]] = {
     "escalation_unacknowledged": _unacknowledged,
     "escalation_handed_back": _said(N_("Handed back to the tier below by %(who)s")),
     "policy_applied": _measured,
+    "hours_changed": _hours,
     "sla_warned": _clock(N_("%(clock)s runs low")),
     "sla_breached": _clock(N_("%(clock)s is late")),
     "acknowledgement_sent": lambda _fact, _reader: gettext("Acknowledged automatically"),

@@ -201,7 +201,8 @@ def _said(words: str, **values: Any) -> Markup:
     said = speech.said.get(words)
     if said is None:
         if words not in _own_words():
-            return escape(speech.catalogue.gettext(str(words)))
+            foreign = escape(speech.catalogue.gettext(str(words)))
+            return foreign % values if values else foreign
         said = speech.said[words] = Markup(speech.catalogue.gettext(words))  # noqa: S704 - our own words
     return said % values if values or "%%" in said else said
 

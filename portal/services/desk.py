@@ -1,7 +1,7 @@
 """How the desk is set up, read once for a batch of mails: accounts, branches, rules, policies."""
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import structlog
@@ -104,6 +104,17 @@ def read_desk() -> Desk:
         calendars=calendars.hours_of_branches(branches) if _ask(rules, "working_hours") else {},
         policies=tuple(policies.active_policies()),
         triggers=triggers.active_rules(),
+    )
+
+
+def with_rules(desk: Desk, rules: Sequence[routing.Rule]) -> Desk:
+    """The same desk under other rules, with what these ask for. Two statements at most."""
+    ordered = tuple(rules)
+    return replace(
+        desk,
+        rules=ordered,
+        levels=_levels(desk.branches) if any(rule.tier_level for rule in ordered) else {},
+        calendars=calendars.hours_of_branches(desk.branches) if _ask(ordered, "working_hours") else {},
     )
 
 

@@ -80,6 +80,26 @@ def give_out(arrivals: Sequence[Arrival]) -> None:
     rows.insert(notifications)
 
 
+def whom(
+    branch: Branch,
+    level: int,
+    *,
+    strategy: str | None = None,
+    wanted_id: int | None = None,
+    customer_id: int | None = None,
+) -> assigning.Assignment:
+    """Who would get a ticket of that branch and level at this moment. Reads only: nobody's turn is taken."""
+    how = strategy or branch.assignment_strategy
+    last = None
+    if how == "sticky" and customer_id is not None:
+        newest = select(Ticket.assignee_id).where(
+            Ticket.customer_id == customer_id, Ticket.assignee_id.is_not(None)
+        )
+        last = db.session.scalar(newest.order_by(Ticket.last_activity_at.desc(), Ticket.id.desc()).limit(1))
+    members = [each.candidate for each in _members({branch.id})[branch.id].values()]
+    return assigning.assign(how, level, members, wanted_id=wanted_id, last_agent_id=last)
+
+
 def _keep(ticket: Ticket, decision: assigning.Assignment, member: _Member | None) -> None:
     name = member.candidate.name if member else ""
     evidence = {"rule": decision.rule, **as_evidence(decision.reason), "evidence": decision.evidence}
@@ -144,6 +164,11 @@ def _locked_members(branch_ids: Collection[int]) -> dict[int, dict[int, _Member]
         .order_by(Agent.user_id)
         .with_for_update(key_share=True)
     )
+    return _members(branch_ids)
+
+
+def _members(branch_ids: Collection[int]) -> dict[int, dict[int, _Member]]:
+    """The active members of these branches by id. One statement."""
     open_count = (
         select(func.count())
         .select_from(Ticket)

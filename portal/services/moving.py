@@ -24,6 +24,7 @@ from portal.services import (
     escalation,
     events,
     following,
+    giving,
     linking,
     notifications,
     people,
@@ -92,6 +93,8 @@ def split_off(message: Message, actor: User, *, with_later: bool = False) -> Tic
             opened_at=message.created_at,
         )
         _move(moved, from_ticket, new_ticket, actor, how="split_off")
+        db.session.flush()
+        giving.give_out([giving.Arrival(new_ticket, branch)])
     return new_ticket
 
 

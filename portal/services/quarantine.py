@@ -15,7 +15,7 @@ from portal.extensions import db
 from portal.models import Attachment, Branch, ChannelAccount, InboxItem, Message, Ticket
 from portal.models.columns import now
 from portal.rules import threading, tokens
-from portal.services import accounts, audit, events, people, sla, tickets
+from portal.services import accounts, audit, events, giving, people, sla, tickets
 from portal.services.replies import snippet_of
 from portal.services.transaction import transaction
 from portal.wording import as_evidence, reason_in, sentence
@@ -103,6 +103,8 @@ def open_by_hand(
         )
         message = _write(item, ticket, readable, Address(name, address))
         _settle(item, ticket, message, actor)
+        db.session.flush()
+        giving.give_out([giving.Arrival(ticket, branch)])
     return ticket
 
 

@@ -22,7 +22,7 @@ PAGES = [view for section in SECTIONS for view in section.views]
 DATA = re.compile(
     r"(?:Calendar|Account|Policy) \d+|Tier \d( \(level \d\))?|Datum Datum in Datum|Admin|Lead|Agent|Auditor|Addresses"
     r"|\d{1,2} [A-Z][a-z]{2}( \d{4} \d\d:\d\d)?|\d\d:\d\d(–\d\d:\d\d)?"
-    r"|en|INBOX|TLS|STARTTLS|Google \(OAuth 2\)|Microsoft 365 \(OAuth 2\)|–|Dear \{\{.*|\[\s.*",
+    r"|en|INBOX|TLS|STARTTLS|Google \(OAuth 2\)|Microsoft 365 \(OAuth 2\)|–|From: .*|Dear \{\{.*|\[\s.*",
     re.DOTALL,
 )
 # What countries are called comes with Babel, in every language.

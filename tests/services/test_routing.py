@@ -1,10 +1,14 @@
 """Rules and strategies as mails and moves meet them."""
 
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from threading import Barrier
 from typing import Any
 
 import pytest
+from flask import Flask
 from sqlalchemy import select
 
 from portal.channels.base import IncomingBytes
@@ -13,19 +17,25 @@ from portal.extensions import db
 from portal.models import (
     Agent,
     Event,
+    InboxItem,
     Notification,
     RoutingRule,
     Ticket,
     User,
 )
 from portal.models.columns import now
-from portal.services import intake, routing_rules, tickets
+from portal.services import intake, moving, quarantine, routing_rules, tickets
 from tests.factory import Factory
 
 DESK = "desk@portal.test"
 
 
 def accept(*mails: bytes) -> None:
+    take_in(*mails)
+    intake.process_waiting()
+
+
+def take_in(*mails: bytes) -> None:
     for number, raw in enumerate(mails):
         intake.accept(
             IncomingBytes(
@@ -38,7 +48,6 @@ def accept(*mails: bytes) -> None:
                 envelope_to=(DESK,),
             )
         )
-    intake.process_waiting()
 
 
 def mail(number: int, sender: str = "", header: str = "X-Plain: yes", subject: str = "") -> bytes:
@@ -199,6 +208,67 @@ def test_a_ticket_that_is_moved_is_given_out_there(make: Factory) -> None:
         db.session.scalars(select(Event.kind).where(Event.ticket_id == ticket.id).order_by(Event.id))
     )
     assert kinds.index("branch_changed") < kinds.index("ticket_assigned")
+
+
+def test_what_is_opened_by_hand_or_split_off_is_given_out_as_well(make: Factory) -> None:
+    branch = make.branch(assignment_strategy="round_robin")
+    make.account(branch, address=DESK)
+    first, second = (make.agent(branch=branch).id for _ in range(2))
+    aside = InboxItem(source_key="aside", raw=mail(1), size_bytes=1, sha256="0" * 64, state="quarantined")
+    db.session.add(aside)
+    db.session.commit()
+    boss = make.agent("Admin")
+    by_hand = quarantine.open_by_hand(
+        aside, branch=branch, address="zoe@customer.test", name="", subject="Parcel", actor=boss
+    )
+    assert by_hand.assignee_id == first
+
+    again = make.message(by_hand, text="And my lamp is broken.", from_address="zoe@customer.test")
+    split = moving.split_off(again, boss)
+    assert split.assignee_id == second
+    assert split.route["assignment"]["rule"] == "round_robin"
+
+
+@pytest.mark.parametrize("strategy", ["round_robin", "least_loaded"])
+def test_workers_at_once_give_the_same_turn_to_nobody_twice(
+    strategy: str, app: Flask, real_commits: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four workers, forty mails, three people there and one away; each can take twelve."""
+    monkeypatch.setattr(intake, "BATCH", 4)
+    make = Factory()
+    branch = make.branch(assignment_strategy=strategy)
+    make.account(branch, address=DESK)
+    people = [make.agent(branch=branch).id for _ in range(4)]
+    for person in people:
+        profile(person).capacity = 12
+    profile(people[3]).availability = "away"
+    db.session.commit()
+    take_in(*(mail(number) for number in range(40)))
+
+    ready = Barrier(4)
+
+    def work(_number: int) -> int:
+        with app.app_context():
+            ready.wait()
+            return intake.process_waiting()
+
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(work, range(4)))
+    assert sum(done) == 40
+    assert sum(map(bool, done)) > 1, "one worker took everything: nobody raced"
+    db.session.expire_all()
+    given = Counter(ticket.assignee_id for ticket in all_tickets())
+    assert given == {people[0]: 12, people[1]: 12, people[2]: 12, None: 4}
+    turns = [ticket.assignee_id for ticket in sorted(all_tickets(), key=turn_of) if ticket.assignee_id]
+    if strategy == "round_robin":
+        rounds = [set(turns[start : start + 3]) for start in range(0, 36, 3)]
+        assert rounds == [set(people[:3])] * 12
+
+
+def turn_of(ticket: Ticket) -> int:
+    """When it was given out, among all."""
+    found = select(Event.id).where(Event.ticket_id == ticket.id, Event.kind == "ticket_assigned")
+    return db.session.scalar(found) or 0
 
 
 def test_giving_many_out_costs_as_many_statements_as_giving_one(

@@ -135,6 +135,10 @@ class AdminView(RequestFilters, ModelView):
         """What is wrong with the noun at present, above its list; sentences to be told."""
         return ()
 
+    def is_saving(self) -> bool:
+        """Whether what was sent is to be saved; a form may have other buttons."""
+        return True
+
     def title_of(self, row: Any) -> str:
         """What the row is called above its page and its form."""
         return str(row) or tell(self.show_title)
@@ -177,6 +181,7 @@ class AdminView(RequestFilters, ModelView):
         form = self.add_form.refresh()
         if (
             request.method == "POST"
+            and self.is_saving()
             and form.validate()
             and self._save(new_row(self.datamodel.obj), form, "added")
         ):
@@ -190,7 +195,7 @@ class AdminView(RequestFilters, ModelView):
         row = self._row(pk)
         if request.method == "POST":
             form = self.edit_form.refresh(obj=row)
-            if form.validate() and self._save(row, form, "changed"):
+            if self.is_saving() and form.validate() and self._save(row, form, "changed"):
                 flash(gettext("Saved."), "success")
                 return self.post_edit_redirect()
         else:

@@ -57,6 +57,11 @@ def after_commit(kind: str, **facts: Any) -> None:
     db.session.info.setdefault("live", []).append({"kind": kind, **facts})
 
 
+def reach_changed(user_id: int) -> None:
+    """End the person's open streams after the commit: what they may hear of is asked anew as they come back."""
+    after_commit("reach_changed", user_id=user_id)
+
+
 def publish(kind: str, **facts: Any) -> None:
     """Publish now: presence and typing, which no transaction carries."""
     _publish([{"kind": kind, **facts}])

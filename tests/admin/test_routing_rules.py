@@ -141,9 +141,7 @@ class TestForm:
         text = re.search(r'<textarea name="conditions"[^>]*>(.*?)</textarea>', page, re.DOTALL)
         assert text is not None
         sent = text[1].replace("&#34;", '"')
-        page = admin.post(address, data={**BASE, "conditions": sent, "do": "rows"}).get_data(
-            as_text=True
-        )
+        page = admin.post(address, data={**BASE, "conditions": sent, "do": "rows"}).get_data(as_text=True)
         assert "too deep to be shown in rows" in page
         assert admin.post(address, data={**BASE, "conditions": sent}).status_code == 302
         db.session.refresh(row)

@@ -30,6 +30,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from wtforms import PasswordField
 from wtforms.validators import DataRequired, EqualTo, Length
 
+from portal import live
 from portal.errors_pages import wants_json, wants_partial
 from portal.extensions import csrf, db, limiter
 from portal.language import gettext, lazy_gettext, ngettext
@@ -252,6 +253,7 @@ def set_password(user: User, password: str) -> None:
         profile = Agent(user_id=user.id)
         db.session.add(profile)
     profile.sessions_valid_from = now()
+    live.reach_changed(user.id)
 
 
 def safe_next() -> str:

@@ -7,9 +7,11 @@ from flask_login import current_user
 from sqlalchemy import delete, inspect
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError, StatementError
 
+from portal import live
 from portal.errors import UserFault
 from portal.extensions import db
 from portal.language import gettext, tell
+from portal.models import BranchMembership, User
 from portal.services import audit
 from portal.views.admin import reach, show
 from portal.views.admin.rows import Rows
@@ -49,6 +51,7 @@ def write_row(
         changes.update(finish())
         if changes:
             audit.record_change(row, action, current_user, changes)
+        _cut_streams(row)
         db.session.commit()
     except IntegrityError as error:
         db.session.rollback()
@@ -68,12 +71,21 @@ def delete_row(row: Any) -> None:
     rows = Rows(type(row))
     try:
         audit.record_change(row, "deleted", current_user)
+        _cut_streams(row)
         # The database's own rules decide what goes along and what is in the way; no child is loaded for it.
         db.session.execute(delete(type(row)).where(rows.get_pk() == rows.get_pk_value(row)))
         db.session.commit()
     except IntegrityError as error:
         db.session.rollback()
         raise UserFault(STILL_USED) from error
+
+
+def _cut_streams(row: Any) -> None:
+    """Whose reach it may change hears from now on what they may hear."""
+    if isinstance(row, BranchMembership):
+        live.reach_changed(row.user_id)
+    elif isinstance(row, User):
+        live.reach_changed(row.id)
 
 
 def words_for(error: IntegrityError) -> str:

@@ -15,12 +15,12 @@ from portal.live import Sign
 from portal.views.console import presence
 from portal.views.console.blueprint import ID, blueprint, person
 
-# A stream ends by itself, so that whoever lost a branch or their account does not go on listening; not all at once,
-# where all have begun at once.
+# Whoever loses a branch or their account is cut off at once. A stream ends by itself besides, where that word was lost;
+# not all at once, where all have begun at once.
 LONGEST_SECONDS = 15 * 60
 SHORTEST_SECONDS = 12 * 60
 RETRY_MILLISECONDS = 2000
-HINTS = frozenset({"ticket_changed", "presence", "notified"})
+HINTS = frozenset({"ticket_changed", "presence", "notified", "reach_changed"})
 SIGNS = {
     Sign.HERE: f"retry: {RETRY_MILLISECONDS}\nevent: hello\ndata: {{}}\n\n",
     Sign.AWAY: "event: away\ndata: {}\n\n",
@@ -53,7 +53,8 @@ def note_presence(number: int) -> tuple[str, int]:
 def _heard(user_id: int, branch_ids: frozenset[int] | None) -> Iterator[str]:
     ends_at = time.monotonic() + random.uniform(SHORTEST_SECONDS, LONGEST_SECONDS)  # noqa: S311 - no secret
     for heard in channel.listen(partial(is_for, user_id=user_id, branch_ids=branch_ids)):
-        if time.monotonic() > ends_at:
+        is_over = not isinstance(heard, Sign) and heard.facts["kind"] == "reach_changed"
+        if is_over or time.monotonic() > ends_at:
             return
         yield SIGNS[heard] if isinstance(heard, Sign) else f"data: {heard.text}\n\n"
 
@@ -62,7 +63,7 @@ def is_for(hint: dict[str, Any], user_id: int, branch_ids: frozenset[int] | None
     """Whether that person may hear of it: their own notifications, and tickets of branches within reach."""
     if hint.get("kind") not in HINTS:
         return False
-    if hint["kind"] == "notified":
+    if hint["kind"] in ("notified", "reach_changed"):
         return bool(hint.get("user_id") == user_id)
     if hint["kind"] == "presence" and hint.get("user_id") == user_id:
         return False

@@ -172,8 +172,8 @@ def _load_people(session: psycopg.Connection, installation: Installation, made: 
     windows = json.dumps([{"weekday": day, "start": "00:00", "end": "24:00"} for day in range(7)])
     session.execute("INSERT INTO calendar (name) VALUES ('Always')")
     session.execute(
-        "INSERT INTO calendar_version (calendar_id, valid_from, time_zone, windows) "
-        "SELECT id, '1970-01-01', 'UTC', %s FROM calendar",
+        "INSERT INTO calendar_version (calendar_id, valid_from, time_zone, windows, counted_at) "
+        "SELECT id, '1970-01-01', 'UTC', %s, now() FROM calendar",
         [windows],
     )
     session.execute(

@@ -186,11 +186,13 @@ def _add(
     actor: User | None,
     is_new: bool = False,
 ) -> CalendarVersion:
+    newest = newest_version(calendar)
     version = CalendarVersion(
         calendar_id=calendar.id,
         valid_from=valid_from,
         note=note[:LONGEST_NOTE],
-        recorded_at=now(),
+        # In their order, though the clocks of two machines may not agree.
+        recorded_at=max(now(), newest.recorded_at) if newest else now(),
         account_id=actor.id if actor else None,
         **{**asdict(said), "public_holidays": list(said.public_holidays)},
     )

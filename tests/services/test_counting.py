@@ -8,7 +8,7 @@ from flask import Flask
 
 from portal.extensions import db
 from portal.models import CalendarVersion, Clock, Event
-from portal.models.columns import now
+from portal.models.columns import as_of, now
 from portal.services import calendars, counting, sla, sweep
 from portal.services.transaction import transaction
 from tests.factory import Factory
@@ -101,3 +101,21 @@ def test_what_was_recorded_is_never_changed(make: Factory) -> None:
     versions = db.session.query(CalendarVersion).filter_by(calendar_id=branch.calendar_id).all()
     assert len(versions) == 2
     assert (first.windows, first.valid_from, first.recorded_at) == before
+
+
+def test_a_version_of_a_machine_whose_clock_is_ahead_waits_until_it_is_known(make: Factory) -> None:
+    branch = make.branch()
+    ticket = asked(make, branch, now() - timedelta(minutes=5))
+    due_at = ticket.next_due_at
+    with as_of(now() + timedelta(seconds=30)):
+        change(make, branch, closed(now()))
+    assert not counting.has_waiting()
+    assert counting.count_waiting(60) == 0
+    change(make, branch, closed(now()))
+    first, ahead, behind = db.session.query(CalendarVersion).order_by(CalendarVersion.id)
+    assert first.recorded_at < ahead.recorded_at <= behind.recorded_at
+    with as_of(now() + timedelta(seconds=31)):
+        assert counting.has_waiting()
+        counting.count_waiting(60)
+    db.session.expire_all()
+    assert ticket.next_due_at > due_at + timedelta(days=1)

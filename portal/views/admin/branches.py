@@ -202,6 +202,7 @@ class BranchView(AdminView):
     }
     description_columns = {
         "code": N_("Short and lasting: it stands in exports and addresses, like NORTH."),
+        "calendar": N_("New tickets are counted by it; those that are open keep theirs."),
         "policy": N_("Used where no policy of its own matches a ticket."),
         "fall_back_branch": N_("Takes tickets that are addressed to this branch while it is not in use."),
         "reopen_window_days": N_(

@@ -11,7 +11,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +72,13 @@ class Installation:
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """`make run` without make: the launcher in a temporary folder, on free ports."""
-    folder = tmp_path_factory.mktemp("journey")
+    with started(tmp_path_factory.mktemp("journey")) as installation:
+        yield installation
+
+
+@contextmanager
+def started(folder: Path, *, demo: bool = True) -> Iterator[Installation]:
+    """An installation of its own in that folder, with the demo's data or empty."""
     for each in (folder, *folder.parents[:2]):
         each.chmod(0o755)
     var_dir, log = folder / "var", folder / "launch.log"
@@ -80,7 +88,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         "VAR_DIR": str(var_dir),
         "PORT": str(web_port),
         "SMTP_PORT": str(smtp_port),
-        "DEMO": "1",
+        "DEMO": "1" if demo else "0",
         "PYTHONWARNINGS": "ignore",
     }
     with log.open("w") as output:
@@ -95,7 +103,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
     base_url = f"http://127.0.0.1:{web_port}"
     try:
         wait_until(lambda: _is_ready(base_url, process), log.read_text, START_SECONDS)
-        accounts = json.loads((var_dir / "demo-accounts.json").read_text())
+        accounts = json.loads((var_dir / "demo-accounts.json").read_text()) if demo else {}
         yield Installation(base_url, smtp_port, var_dir, accounts, log, process.pid)
     finally:
         process.send_signal(signal.SIGINT)
@@ -124,14 +132,20 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def open_page(browser: Any, installation: Installation) -> Iterator[Callable[..., Any]]:
-    """A page of a fresh browser, logged in as the given demo account; what goes wrong in it fails the test.
+def open_page(installation: Installation, open_page_of: Callable[..., Any]) -> Callable[..., Any]:
+    """Like open_page_of, of the demo."""
+    return partial(open_page_of, installation)
+
+
+@pytest.fixture
+def open_page_of(browser: Any) -> Iterator[Callable[..., Any]]:
+    """A page of a fresh browser, logged in as the given account; what goes wrong in it fails the test.
 
     Its `goto` returns once the page's behaviours are attached, unless it is told what to wait for.
     """
     contexts, complaints = [], []
 
-    def open_it(who: str | None = None, **settings: Any) -> Any:
+    def open_it(installation: Installation, who: str | None = None, **settings: Any) -> Any:
         context = browser.new_context(viewport={"width": 1440, "height": 900}, **settings)
         contexts.append(context)
         page = context.new_page()

@@ -11,7 +11,7 @@ from portal.errors import Permanent, Retryable, UserFault
 
 def install_commands(app: Flask) -> None:
     """Attach every command; each imports what it needs when it runs, so that none makes the others slow."""
-    for command in (release, worker, listener, tickets, reply, doctor, api_key):
+    for command in (release, worker, listener, tickets, reply, status, doctor, api_key):
         app.cli.add_command(command)
 
 
@@ -85,6 +85,30 @@ def reply(number: int, username: str, html: str) -> None:
     except (UserFault, Retryable, Permanent) as fault:
         _fail(str(fault))
     click.echo(f"Answered #{number}; the mail is {message.message_id_header}.")
+
+
+@click.command()
+@click.argument("number", type=int)
+@click.argument("status")
+@click.option("--as", "username", required=True, help="Who sets it.")
+@click.option("--code", default="", help="How it ended: the label of a resolution code.")
+def status(number: int, status: str, username: str, code: str) -> None:
+    """Set a ticket to a status, as a person of the desk may."""
+    from portal import access
+    from portal.extensions import db
+    from portal.models import User
+    from portal.services import lifecycle, tickets
+
+    person = db.session.query(User).filter_by(username=username).one_or_none()
+    if person is None:
+        _fail(f"There is no person named {username!r}.")
+    try:
+        ticket = access.access_ticket_by_number(person, number, for_change=True)
+        code_id = lifecycle.code_named(code).id if code else None
+        tickets.set_status(ticket, status, person, resolution_code_id=code_id)
+    except (UserFault, Retryable, Permanent) as fault:
+        _fail(str(fault))
+    click.echo(f"#{number} is {ticket.status}.")
 
 
 @click.command()

@@ -28,6 +28,9 @@ hypothesis.load_profile("ci" if os.environ.get("CI") == "true" else "home")
 KEPT_TABLES = (
     "alembic_version",
     "ab_role",
+    "lifecycle_status",
+    "lifecycle_setting",
+    "resolution_code",
     "ab_permission",
     "ab_view_menu",
     "ab_permission_view",

@@ -12,6 +12,7 @@ from portal.models.draft import Draft
 from portal.models.escalation import Alert, Escalation, EscalationRule, NotifyTarget
 from portal.models.event import Event
 from portal.models.field import TicketField
+from portal.models.lifecycle import LifecycleSetting, LifecycleStatus, ResolutionCode
 from portal.models.mailbox import Delivery, InboxItem, OutboxItem
 from portal.models.message import Attachment, Message
 from portal.models.routing import RoutingRule
@@ -39,12 +40,15 @@ __all__ = [
     "Event",
     "Identity",
     "InboxItem",
+    "LifecycleSetting",
+    "LifecycleStatus",
     "Message",
     "Notification",
     "NotifyTarget",
     "OutboxItem",
     "PolicyVersion",
     "ReplyTemplate",
+    "ResolutionCode",
     "Role",
     "RoutingRule",
     "SavedView",

@@ -40,6 +40,9 @@ class Branch(Model):
     from_name: Mapped[str] = mapped_column(String(120), default="")
     signature_html: Mapped[str] = mapped_column(default="")
     reopen_window_days: Mapped[int] = mapped_column(default=14)
+    # None: as the desk says (LifecycleSetting). 0: resolved tickets stay resolved.
+    close_after_days: Mapped[int | None]
+    requires_code: Mapped[bool | None]
     # Whether a reply shows the message that it answers below it.
     quotes_history: Mapped[bool] = mapped_column(default=True, server_default=true())
     # All files of one reply together, pictures in the text included.

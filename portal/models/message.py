@@ -115,6 +115,7 @@ class Message(Model):
     # When a reply that was written for later goes out, and what its ticket becomes then.
     send_at: Mapped[Timestamp | None]
     then_status: Mapped[str] = mapped_column(String(16), default="", server_default="")
+    then_resolution_code_id: Mapped[int | None] = mapped_column(ForeignKey("resolution_code.id"))
     sent_at: Mapped[Timestamp | None]
     created_at: Mapped[Created]
 

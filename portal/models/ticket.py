@@ -23,6 +23,7 @@ from portal.extensions import Model, db
 from portal.models.branch import PRIORITIES, Branch
 from portal.models.columns import BigId, Created, Json, SmallId, Timestamp, one_of
 from portal.models.customer import CHANNEL_KINDS, Customer
+from portal.models.lifecycle import ResolutionCode
 from portal.models.message import LARGE_SLICE, SMALL_SLICE
 from portal.rules.lifecycle import OPEN_STATUSES, STATUSES
 
@@ -192,6 +193,13 @@ class Ticket(Model):
         Index("ix_ticket_customer", "customer_id", "branch_id", "last_activity_at"),
         Index("ix_ticket_assignee", "assignee_id", "status"),
         Index("ix_ticket_resolved", "resolved_at", postgresql_where=text("status = 'resolved'")),
+        Index(
+            "ix_ticket_resolution",
+            "resolution_code_id",
+            "last_activity_at",
+            "id",
+            postgresql_where=text("resolution_code_id IS NOT NULL"),
+        ),
         Index("ix_ticket_follows", "follows_id", postgresql_where=text("follows_id IS NOT NULL")),
         Index("ix_ticket_merged_into", "merged_into_id", postgresql_where=text("merged_into_id IS NOT NULL")),
         Index(
@@ -236,6 +244,8 @@ class Ticket(Model):
     first_responded_at: Mapped[Timestamp | None]
     resolved_at: Mapped[Timestamp | None]
     closed_at: Mapped[Timestamp | None]
+    # How the matter ended; only what is resolved or closed, or was when it went to spam or trash, has one.
+    resolution_code_id: Mapped[int | None] = mapped_column(ForeignKey("resolution_code.id"))
     unread_since: Mapped[Timestamp | None]
     snippet: Mapped[str] = mapped_column(String(200), default="")
     is_last_message_ours: Mapped[bool] = mapped_column(default=False)
@@ -257,6 +267,7 @@ class Ticket(Model):
 
     branch: Mapped[Branch] = relationship()
     assignee: Mapped[User | None] = relationship(User, foreign_keys=[assignee_id])
+    resolution_code: Mapped[ResolutionCode | None] = relationship()
     snoozed_by: Mapped[User | None] = relationship(User, foreign_keys=[snoozed_by_id])
     customer: Mapped[Customer] = relationship()
     tags: Mapped[list[Tag]] = relationship(secondary=ticket_tag, order_by=Tag.name)

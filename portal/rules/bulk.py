@@ -29,6 +29,8 @@ class Standing:
     letter: "Letter | None" = None
     # Why it cannot be resolved yet (portal.rules.fields.may_finish); "" where it can.
     unfinished: str = ""
+    # Whether its branch asks for a resolution code; None: as the desk says.
+    requires_code: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,10 @@ class Prioritise:
 
 @dataclass(frozen=True, slots=True)
 class SetStatus:
-    """To a status."""
+    """To a status; with the code of how it ended, where it ends."""
 
     status: str
+    resolution_code_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +129,14 @@ class Change:
         return f"{zlib.crc32(repr(self).encode()):x}"
 
 
-def decide(ticket: Standing, action: Action) -> Change:
+def decide(ticket: Standing, action: Action, life: lifecycle.Lifecycle) -> Change:
     """What the action makes of the ticket. A merged ticket is left alone whatever is asked."""
     if ticket.is_merged:
         return _left("merged", N_("It was merged into another ticket."))
+    if isinstance(action, SetStatus):
+        return _set_status(ticket, action, life)
+    if isinstance(action, Answer):
+        return _answer(ticket, action, life)
     return _DECISIONS[type(action)](ticket, action)
 
 
@@ -168,13 +175,23 @@ def _priority(name: str) -> str:
     return sentence(name.capitalize())
 
 
-def _set_status(ticket: Standing, action: SetStatus) -> Change:
-    step = lifecycle.check_transition(ticket.status, action.status)
+def _set_status(ticket: Standing, action: SetStatus, life: lifecycle.Lifecycle) -> Change:
+    step = lifecycle.check_transition(ticket.status, action.status, life)
     if not step.allowed:
         return _left(step.rule, step.reason)
     if ticket.unfinished and lifecycle.is_finishing(ticket.status, action.status):
         return _left("required_field", ticket.unfinished)
-    return _set("status", lifecycle.label(ticket.status), lifecycle.label(action.status))
+    code = lifecycle.check_resolution(
+        life,
+        is_required=ticket.requires_code,
+        before=ticket.status,
+        after=action.status,
+        code_id=action.resolution_code_id,
+    )
+    if not code.allowed:
+        return _left(code.rule, code.reason)
+    before, after = lifecycle.label(ticket.status, life), lifecycle.label(action.status, life)
+    return _set("status", before, after, is_same=ticket.status == action.status)
 
 
 def _label(ticket: Standing, action: Label) -> Change:
@@ -199,12 +216,12 @@ def _escalate(ticket: Standing, action: Escalate) -> Change:
     )
 
 
-def _answer(ticket: Standing, _action: Answer) -> Change:
+def _answer(ticket: Standing, _action: Answer, life: lifecycle.Lifecycle) -> Change:
     assert ticket.letter is not None, "whoever asks whether it can be answered says with what"
     letter = ticket.letter
     if ticket.status in ("spam", "trash"):
         return _left(
-            "not_answerable", sentence("It is in %(status)s.", status=lifecycle.label(ticket.status))
+            "not_answerable", sentence("It is in %(status)s.", status=lifecycle.label(ticket.status, life))
         )
     if letter.fault:
         return _left("no_address", letter.fault)
@@ -232,10 +249,8 @@ _DECISIONS: dict[type[Action], Callable[[Standing, Any], Change]] = {
     Assign: _assign,
     Move: _move,
     Prioritise: _prioritise,
-    SetStatus: _set_status,
     Label: _label,
     Escalate: _escalate,
-    Answer: _answer,
     Merge: _merge,
 }
 

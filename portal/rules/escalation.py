@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from portal.rules.decision import Evidence
-from portal.rules.lifecycle import OPEN_STATUSES, label
+from portal.rules.lifecycle import OPEN_STATUSES
 from portal.rules.policies import CLOCK_LABELS
 from portal.rules.sla import ClockView, moment_at_percent
 from portal.wording import N_, sentence
@@ -73,6 +73,8 @@ class EscalationFacts:
     tiers: tuple[Tier, ...]
     open_levels: Collection[int] = frozenset()
     waiting: Waiting | None = None
+    # The status in users' words, for the reasons; only one that is not open is ever named.
+    status_label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +202,8 @@ def decide_unacknowledged(facts: EscalationFacts) -> Unacknowledged:
     tier = next((tier for tier in facts.tiers if tier.level == facts.tier_level), None)
     if facts.status not in OPEN_STATUSES:
         reason = sentence(
-            "The ticket is %(status)s; nobody needs to acknowledge it.", status=label(facts.status)
+            "The ticket is %(status)s; nobody needs to acknowledge it.",
+            status=facts.status_label or facts.status,
         )
         return Unacknowledged(None, "not_open", reason, evidence=evidence)
     if waiting is None or waiting.to_level != facts.tier_level:
@@ -278,7 +281,8 @@ def turn_of(facts: EscalationFacts) -> Turn | None:
 def _refusal(facts: EscalationFacts, trigger: Trigger) -> tuple[str, str] | None:
     if facts.status not in OPEN_STATUSES:
         return "not_open", sentence(
-            "The ticket is %(status)s; only open tickets are escalated.", status=label(facts.status)
+            "The ticket is %(status)s; only open tickets are escalated.",
+            status=facts.status_label or facts.status,
         )
     if trigger.kind != "manual":
         return None

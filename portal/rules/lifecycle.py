@@ -1,15 +1,16 @@
 """What a ticket's status may be, what it may become, and what a message makes of it: one table."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from portal.rules.decision import Decision, Evidence
-from portal.wording import N_, sentence
+from portal.wording import N_, Sentence, sentence
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One row of the table: the stored name, the words people read, and where an agent may move it next."""
+    """One row of the table: the stored name, the usual words for it, and where agents may usually move it next."""
 
     name: str
     label: str
@@ -35,9 +36,50 @@ TABLE: dict[str, Status] = {
 
 STATUSES: tuple[str, ...] = tuple(TABLE)
 OPEN_STATUSES: tuple[str, ...] = tuple(name for name, status in TABLE.items() if status.is_open)
-LABELS: dict[str, str] = {name: sentence(status.label) for name, status in TABLE.items()}
 # An answer ends the wait of the customer, so these become "Waiting on customer" when an agent replies.
 ANSWERABLE_STATUSES: tuple[str, ...] = ("new", "open", "pending")
+
+
+# Nobody answered yet: no move of an agent can make that true again.
+NEVER_A_TARGET = "new"
+USUAL_MOVES: Mapping[str, frozenset[str]] = {name: status.may_become for name, status in TABLE.items()}
+CLOSE_AFTER_DAYS = 14
+LONGEST_WAIT_DAYS = 3650
+LONGEST_LABEL = 40
+FINISHED: tuple[str, ...] = ("resolved", "closed")
+
+
+@dataclass(frozen=True, slots=True)
+class ResolutionCode:
+    """How a matter ended, in the desk's words. A retired one stays on the tickets that have it."""
+
+    id: int
+    label: str
+    is_active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """What admins have made of the table: their words for statuses, and which moves agents may make.
+
+    The statuses themselves, and what clocks and automation do with them, are not theirs to change. A branch may say
+    otherwise about `requires_code` and `close_after_days` (0: never).
+    """
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    moves: Mapping[str, frozenset[str]] = field(default_factory=lambda: USUAL_MOVES)
+    codes: tuple[ResolutionCode, ...] = ()
+    requires_code: bool = False
+    close_after_days: int = CLOSE_AFTER_DAYS
+
+    @property
+    def offered_codes(self) -> tuple[ResolutionCode, ...]:
+        """Those that can be chosen, in their order."""
+        return tuple(code for code in self.codes if code.is_active)
+
+    def code(self, code_id: int | None) -> ResolutionCode | None:
+        """The code of that id, retired or not."""
+        return next((code for code in self.codes if code.id == code_id), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +93,48 @@ class StatusDecision:
     evidence: Evidence = field(default_factory=dict)
 
 
-def label(status: str) -> str:
-    """The status in users' words: `pending` is "Waiting on customer". An unknown one comes back as it is."""
-    return LABELS.get(status, status)
+def label(status: str, life: Lifecycle) -> str:
+    """The status in the desk's words, as they are; else in ours, which can be translated. An unknown one as it is."""
+    if own := life.labels.get(status):
+        return sentence("%(words)s", words=own)
+    return usual_label(status)
 
 
-def choices(status: str) -> tuple[tuple[str, str], ...]:
+def usual_label(status: str) -> str:
+    """The status in our words: `pending` is "Waiting on customer". An unknown one comes back as it is."""
+    return sentence(TABLE[status].label) if status in TABLE else status
+
+
+def relabelled(words: str, life: Lifecycle) -> str:
+    """A sentence in which statuses have our words, with the desk's own in their place.
+
+    What is counted from the ledger (portal.rules.sla) knows nothing of words, so that a renamed status moves no clock.
+    """
+    if not life.labels or not isinstance(words, Sentence):
+        return words
+    if not words.values:
+        name = next((name for name, status in TABLE.items() if status.label == words.message), None)
+        return words if name is None else label(name, life)
+    values = {
+        name: relabelled(value, life) if isinstance(value, Sentence) else value
+        for name, value in words.values.items()
+    }
+    return sentence(words.message, **values)
+
+
+def labels(life: Lifecycle) -> dict[str, str]:
+    """Every status in users' words, in table order."""
+    return {name: label(name, life) for name in TABLE}
+
+
+def choices(status: str, life: Lifecycle) -> tuple[tuple[str, str], ...]:
     """What an agent may choose for a ticket of `status`, itself included: (name, label) in table order."""
-    row = TABLE[status]
-    return tuple((name, LABELS[name]) for name in TABLE if name == status or name in row.may_become)
+    ways = life.moves.get(status, frozenset())
+    return tuple((name, label(name, life)) for name in TABLE if name == status or name in ways)
 
 
-def check_transition(from_status: str, to_status: str) -> Decision:
-    """Whether a ticket may move between two statuses. Staying is allowed, so that a retry is harmless."""
+def check_transition(from_status: str, to_status: str, life: Lifecycle) -> Decision:
+    """Whether an agent may move a ticket between two statuses. Staying is allowed, so that a retry is harmless."""
     evidence: Evidence = {"from": from_status, "to": to_status}
     unknown = next((name for name in (from_status, to_status) if name not in TABLE), None)
     if unknown is not None:
@@ -73,36 +144,111 @@ def check_transition(from_status: str, to_status: str) -> Decision:
             sentence("There is no status %(unknown)s.", unknown=repr(unknown)),
             evidence,
         )
+    before, after = label(from_status, life), label(to_status, life)
     if from_status == to_status:
-        return Decision(
-            True,
-            "unchanged",
-            sentence("The ticket is already %(after)s.", after=label(to_status)),
-            evidence,
+        reason = sentence("The ticket is already %(after)s.", after=after)
+        return Decision(True, "unchanged", reason, evidence)
+    if to_status in life.moves.get(from_status, ()):
+        reason = sentence("%(before)s may become %(after)s.", before=before, after=after)
+        return Decision(True, "allowed", reason, evidence)
+    ways = tuple(text for name, text in choices(from_status, life) if name != from_status)
+    if not ways:
+        reason = sentence(
+            "A ticket that is %(before)s cannot become %(after)s: it stays as it is.",
+            before=before,
+            after=after,
         )
-    if to_status in TABLE[from_status].may_become:
-        return Decision(
-            True,
-            "allowed",
-            sentence(
-                "%(before)s may become %(after)s.",
-                before=label(from_status),
-                after=label(to_status),
-            ),
-            evidence,
-        )
-    ways = tuple(text for name, text in choices(from_status) if name != from_status)
+        return Decision(False, "not_allowed", reason, evidence)
     reason = sentence(
         "A ticket that is %(before)s cannot become %(after)s. It can become: %(ways)s.",
-        before=label(from_status),
-        after=label(to_status),
+        before=before,
+        after=after,
         ways=ways,
     )
     return Decision(False, "not_allowed", reason, evidence)
 
 
+def problems_of_moves(moves: Mapping[str, Collection[str]], life: Lifecycle) -> dict[str, str]:
+    """What is wrong with these moves, a sentence for each status that they lead from; empty where tickets can go on."""
+    problems: dict[str, str] = {}
+    for name in TABLE:
+        ways = set(moves.get(name, ())) - {name}
+        unknown = next((each for each in sorted(ways) if each not in TABLE), None)
+        if unknown is not None:
+            problems[name] = sentence("There is no status %(unknown)s.", unknown=repr(unknown))
+        elif NEVER_A_TARGET in ways:
+            problems[name] = sentence("Nothing becomes %(new)s again.", new=label(NEVER_A_TARGET, life))
+        elif not ways and name in OPEN_STATUSES:
+            problems[name] = sentence(
+                "Nothing could be done with a ticket that is %(status)s. Leave at least one way out of it.",
+                status=label(name, life),
+            )
+    return problems
+
+
+def problems_of_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """What is wrong with the desk's words for statuses (empty: ours), a sentence for each status."""
+    problems: dict[str, str] = {}
+    words = {name: (labels.get(name) or status.label) for name, status in TABLE.items()}
+    for name, said in words.items():
+        if len(said) > LONGEST_LABEL:
+            problems[name] = sentence("A label has at most %(most)s letters.", most=LONGEST_LABEL)
+        elif not said.isprintable():
+            problems[name] = N_("A label is one line of plain words.")
+        elif sum(other.casefold() == said.casefold() for other in words.values()) > 1:
+            problems[name] = sentence("Two statuses would be called “%(label)s”.", label=said)
+    return problems
+
+
+def check_resolution(
+    life: Lifecycle, *, is_required: bool | None, before: str, after: str, code_id: int | None
+) -> Decision:
+    """Whether a person may make this move with that resolution code (None: with none).
+
+    `is_required` is what the ticket's branch says, None where it says what the desk says. Nothing is required where
+    there is no code to choose.
+    """
+    evidence: Evidence = {"code": code_id}
+    if code_id is not None:
+        code = life.code(code_id)
+        if code is None:
+            return Decision(
+                False,
+                "unknown_code",
+                N_("There is no such resolution code. Choose one from the list."),
+                evidence,
+            )
+        if after not in FINISHED:
+            return Decision(
+                False, "no_resolution", N_("Only what is resolved has a resolution code."), evidence
+            )
+        if not code.is_active:
+            reason = sentence(
+                "The resolution code “%(code)s” is not used any more. Choose another one.", code=code.label
+            )
+            return Decision(False, "retired_code", reason, evidence)
+        return Decision(True, "coded", sentence("It ended as %(code)s.", code=code.label), evidence)
+    if not is_finishing(before, after) or not asks_for_code(life, is_required):
+        return Decision(True, "not_required", N_("No resolution code is needed."), evidence)
+    reason = sentence(
+        "Choose a resolution code to set the ticket to %(after)s. Nothing was changed.",
+        after=label(after, life),
+    )
+    return Decision(False, "code_required", reason, evidence)
+
+
+def asks_for_code(life: Lifecycle, is_required: bool | None) -> bool:
+    """Whether tickets of a branch that says so (None: as the desk) are resolved with a code only."""
+    return bool(life.offered_codes) and (life.requires_code if is_required is None else is_required)
+
+
+def closing_days(life: Lifecycle, days_of_branch: int | None) -> int | None:
+    """After how many days a resolved ticket closes by itself: the branch's, else the desk's; None for never."""
+    return (life.close_after_days if days_of_branch is None else days_of_branch) or None
+
+
 def status_after_customer_message(
-    status: str, closed_at: datetime | None, now: datetime, reopen_window_days: int
+    status: str, closed_at: datetime | None, now: datetime, reopen_window_days: int, life: Lifecycle
 ) -> StatusDecision:
     """What a customer's message makes of a ticket.
 
@@ -111,9 +257,17 @@ def status_after_customer_message(
     opened.
     """
     if status == "new":
-        return StatusDecision("new", "still_new", N_("Nobody has answered yet, so the ticket stays New."))
+        return StatusDecision(
+            "new",
+            "still_new",
+            sentence("Nobody has answered yet, so the ticket stays %(status)s.", status=label(status, life)),
+        )
     if status == "spam":
-        return StatusDecision("spam", "stays_spam", N_("The ticket is Spam, and more of it stays there."))
+        return StatusDecision(
+            "spam",
+            "stays_spam",
+            sentence("The ticket is %(status)s, and more of it stays there.", status=label(status, life)),
+        )
     if status == "trash":
         return StatusDecision(
             "open", "restored", N_("The customer wrote again, so the ticket left the trash.")
@@ -126,37 +280,33 @@ def status_after_customer_message(
     return StatusDecision(
         "open",
         rule,
-        sentence("The customer wrote, so the ticket is no longer %(status)s.", status=label(status)),
+        sentence("The customer wrote, so the ticket is no longer %(status)s.", status=label(status, life)),
     )
 
 
 def is_finishing(before: str, after: str) -> bool:
     """Whether the step ends the work on a ticket: resolved or closed, from neither of them."""
-    finished = ("resolved", "closed")
-    return after in finished and before not in finished
+    return after in FINISHED and before not in FINISHED
 
 
-def status_after_reply(status: str, chosen: str | None = None) -> StatusDecision:
+def status_after_reply(status: str, life: Lifecycle, chosen: str | None = None) -> StatusDecision:
     """What an agent's reply makes of a ticket: the status the agent chose, otherwise "Waiting on customer".
 
     On hold and finished tickets keep their status unless the agent chooses another. An illegal choice keeps
     the status, with rule `not_allowed` and the sentence to show.
     """
     if chosen is not None:
-        decision = check_transition(status, chosen)
+        decision = check_transition(status, chosen, life)
         kept = chosen if decision.allowed else status
         rule = "chosen" if decision.allowed else "not_allowed"
         return StatusDecision(kept, rule, decision.reason, evidence=decision.evidence)
     if status in ANSWERABLE_STATUSES:
         return StatusDecision("pending", "answered", N_("The customer has an answer; we wait for them."))
     return StatusDecision(
-        status, "kept", sentence("A reply leaves a ticket that is %(status)s as it is.", status=label(status))
+        status,
+        "kept",
+        sentence("A reply leaves a ticket that is %(status)s as it is.", status=label(status, life)),
     )
-
-
-def closes_at(resolved_at: datetime, close_after_days: int) -> datetime:
-    """When a resolved ticket closes by itself."""
-    return resolved_at + timedelta(days=close_after_days)
 
 
 def _after_closing(closed_at: datetime | None, now: datetime, reopen_window_days: int) -> StatusDecision:

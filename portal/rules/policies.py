@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from portal.rules.hours import Hours
-from portal.rules.lifecycle import OPEN_STATUSES, STATUSES, label
+from portal.rules.lifecycle import OPEN_STATUSES, STATUSES, usual_label
 from portal.wording import N_, sentence
 
 ClockKind = Literal["first_response", "next_response", "resolution"]
@@ -118,7 +118,7 @@ def policy_problems(policy: Policy) -> tuple[str, ...]:
         )
     pausing = frozenset().union(*policy.paused_statuses.values())
     problems += [
-        sentence("%(status)s ends the clocks, so it cannot pause them.", status=label(status))
+        sentence("%(status)s ends the clocks, so it cannot pause them.", status=usual_label(status))
         for status in STATUSES
         if status in pausing and status not in OPEN_STATUSES
     ]

@@ -38,13 +38,13 @@ def presets(at: datetime, zone: ZoneInfo) -> tuple[Preset, ...]:
     return tuple(sorted({preset.at: preset for preset in reversed(found)}.values(), key=lambda each: each.at))
 
 
-def check_snooze(status: str, until: datetime, at: datetime) -> Decision:
+def check_snooze(status: str, until: datetime, at: datetime, life: lifecycle.Lifecycle) -> Decision:
     """Whether a ticket of `status` may be put aside until that moment. Both moments aware."""
     evidence: Evidence = {"status": status, "until": until.isoformat()}
     if status not in lifecycle.OPEN_STATUSES:
         reason = sentence(
             "A ticket that is %(status)s is out of the way already. Only open ones are snoozed.",
-            status=lifecycle.label(status),
+            status=lifecycle.label(status, life),
         )
         return Decision(False, "not_open", reason, evidence)
     if until <= at:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Literal
 
 from portal.rules.escalation import EscalationDecision, EscalationFacts
-from portal.rules.lifecycle import OPEN_STATUSES, label
+from portal.rules.lifecycle import OPEN_STATUSES
 from portal.wording import N_, Sentence, sentence
 
 RuleKind = Literal["priority", "type", "reopened", "customer_waits", "keyword"]
@@ -81,7 +81,8 @@ def decide_rules(
     evidence = {"from_level": facts.tier_level, "rules": [rule.id for rule in rules]}
     if facts.status not in OPEN_STATUSES:
         reason = sentence(
-            "The ticket is %(status)s; only open tickets are escalated.", status=label(facts.status)
+            "The ticket is %(status)s; only open tickets are escalated.",
+            status=facts.status_label or facts.status,
         )
         return None, EscalationDecision(None, "not_open", reason, evidence)
     held = [

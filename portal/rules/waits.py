@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from portal.rules.lifecycle import label
+from portal.rules.lifecycle import usual_label
 from portal.rules.policies import ClockKind, Terms
 from portal.wording import sentence
 
@@ -244,7 +244,7 @@ class _Ledger:
         track.marks = [*(mark for mark in track.marks if mark[0] <= at), (at, condition)]
 
     def _condition(self, kind: ClockKind) -> Condition:
-        name = label(self.status)
+        name = usual_label(self.status)
         if self.status in _FINISHED:
             return self._ended("met" if kind == "resolution" else "cancelled", name)
         if self.status in _ASIDE:

@@ -21,7 +21,8 @@ from portal.models import Branch, ChannelAccount, Customer, Delivery, Message, T
 from portal.models.columns import now
 from portal.rules import loops, subjects, templating, tokens
 from portal.rules.decision import Decision
-from portal.services import accounts, events, outbox, people, rows, suppression, templates
+from portal.rules.lifecycle import Lifecycle
+from portal.services import accounts, events, lifecycle, outbox, people, rows, suppression, templates
 from portal.services.desk import read_desk
 from portal.wording import as_evidence
 
@@ -222,9 +223,11 @@ def _addresses_for(tickets: Sequence[Ticket]) -> dict[int, templates.Addresses]:
     naming_branch = {ticket.branch_id for ticket in tickets if "branch.email" in words[ticket.id]}
     of_customers = people.addresses_of(naming_customer) if naming_customer else {}
     of_branches = {branch_id: accounts.address_of_branch(branch_id) for branch_id in naming_branch}
+    names_status = any("ticket.status" in each for each in words.values())
+    life = lifecycle.current() if names_status else Lifecycle()
     return {
         ticket.id: templates.Addresses(
-            of_customers.get(ticket.customer_id, ""), of_branches.get(ticket.branch_id, "")
+            of_customers.get(ticket.customer_id, ""), of_branches.get(ticket.branch_id, ""), life
         )
         for ticket in tickets
     }

@@ -29,6 +29,7 @@ from portal.services import (
     escalation,
     events,
     fields,
+    lifecycle,
     moving,
     people,
     replies,
@@ -71,8 +72,8 @@ def plan(actor: User, numbers: Sequence[int], action: Action) -> list[Planned]:
     Numbers beyond the person's reach are passed over, as if there were none. Raises UserFault for too many.
     """
     found = _tickets(actor, numbers)
-    standings = _standings(found, action, actor)
-    return [Planned(ticket, rules.decide(standings[ticket.id], action)) for ticket in found]
+    standings, life = _standings(found, action, actor), lifecycle.current()
+    return [Planned(ticket, rules.decide(standings[ticket.id], action, life)) for ticket in found]
 
 
 def apply(actor: User, agreed: Mapping[int, str], action: Action) -> Done:
@@ -179,6 +180,7 @@ def _standings(found: Sequence[Ticket], action: Action, actor: User) -> dict[int
             if ladders
             else None,
             letter=letters.get(ticket.id),
+            requires_code=ticket.branch.requires_code,
             unfinished=fields.why_unfinished(ticket) if isinstance(action, rules.SetStatus) else "",
         )
         for ticket in found
@@ -192,10 +194,10 @@ def _letters(found: Sequence[Ticket], template_id: int, actor: User) -> dict[int
     newest = _newest_messages(found)
     speakers = _speakers({ticket.branch_id for ticket in found})
     customers = people.addresses_of({ticket.customer_id for ticket in found})
-    letters = {}
+    letters, life = {}, lifecycle.current()
     for ticket in found:
         addresses = templates.Addresses(
-            customers.get(ticket.customer_id, ""), speakers.get(ticket.branch_id, "")
+            customers.get(ticket.customer_id, ""), speakers.get(ticket.branch_id, ""), life
         )
         letter = _letter(ticket, template, actor, addresses, parents.get(ticket.id))
         letters[ticket.id] = replace(letter, newest_message_id=newest.get(ticket.id))
@@ -260,7 +262,7 @@ def _speakers(branch_ids: set[int]) -> dict[int, str]:
 def _apply_to(ticket: Ticket, actor: User, mark: str, action: Action) -> dict[str, Any]:
     """Change one ticket, if it stands as it was previewed; what it takes to take that back."""
     _lock(ticket, actor, action)
-    change = rules.decide(_standings([ticket], action, actor)[ticket.id], action)
+    change = rules.decide(_standings([ticket], action, actor)[ticket.id], action, lifecycle.current())
     if not change.is_change:
         raise UserFault(change.reason)
     if change.mark != mark:
@@ -367,9 +369,10 @@ def _set_status(ticket: Ticket, actor: User, action: rules.SetStatus) -> dict[st
         "resolved_at": _written(ticket.resolved_at),
         "closed_at": _written(ticket.closed_at),
         "reopened_count": ticket.reopened_count,
+        "resolution": ticket.resolution_code_id,
         "at": now().isoformat(),
     }
-    tickets.set_status(ticket, action.status, actor)
+    tickets.set_status(ticket, action.status, actor, resolution_code_id=action.resolution_code_id)
     return before
 
 
@@ -378,7 +381,7 @@ def _undo_set_status(ticket: Ticket, actor: User, step: Mapping[str, Any]) -> No
         _check_untouched(ticket, step)
         tickets.change_status(ticket, step["status"], actor, rule="taken_back")
         ticket.resolved_at, ticket.closed_at = _read(step["resolved_at"]), _read(step["closed_at"])
-        ticket.reopened_count = step["reopened_count"]
+        ticket.reopened_count, ticket.resolution_code_id = step["reopened_count"], step["resolution"]
         escalation.reopen(ticket, since=datetime.fromisoformat(step["at"]), how="resolved")
         sla.refresh(ticket)
         events.announce(ticket)

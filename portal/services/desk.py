@@ -11,7 +11,8 @@ from portal.extensions import db
 from portal.models import Branch, ChannelAccount, EscalationTier, RoutingRule, SlaPolicy
 from portal.rules import conditions, hours, routing, tokens
 from portal.rules import triggers as trigger_rules
-from portal.services import calendars, people, policies, triggers
+from portal.rules.lifecycle import Lifecycle
+from portal.services import calendars, lifecycle, people, policies, triggers
 from portal.wording import sentence
 
 UNSAVED_RULE_ID = 2**31
@@ -28,6 +29,7 @@ class Desk:
     rules: tuple[routing.Rule, ...]
     policies: tuple[SlaPolicy, ...]
     triggers: tuple[trigger_rules.Rule, ...] = ()
+    life: Lifecycle = field(default_factory=Lifecycle)
     # What is wrong with rules that could not be read, in sentences.
     rule_warnings: tuple[str, ...] = ()
     # By branch, where a rule asks for them.
@@ -92,11 +94,17 @@ class Desk:
 
 def read_desk() -> Desk:
     """The desk as it is now: five statements, and one each for levels and working hours where a rule asks for them."""
-    accounts = select(ChannelAccount).where(ChannelAccount.kind == "email").order_by(ChannelAccount.id)
+    found = (
+        select(ChannelAccount, lifecycle.as_json())
+        .where(ChannelAccount.kind == "email")
+        .order_by(ChannelAccount.id)
+    )
+    accounts = db.session.execute(found).all()
     rules, warnings = read_rules(db.session.scalars(select(RoutingRule).where(RoutingRule.is_active)))
     branches = {branch.id: branch for branch in db.session.scalars(select(Branch))}
     return Desk(
-        accounts=tuple(db.session.scalars(accounts)),
+        accounts=tuple(account for account, _ in accounts),
+        life=lifecycle.keep(accounts[0][1] if accounts else None),
         branches=branches,
         rules=rules,
         rule_warnings=warnings,

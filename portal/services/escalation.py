@@ -12,7 +12,9 @@ from portal.extensions import db
 from portal.models import Agent, BranchMembership, Escalation, EscalationTier, Ticket
 from portal.models.columns import now
 from portal.rules import escalation as rules
-from portal.services import alerts, events, following, notifications, rows, sla, snoozing
+from portal.rules import lifecycle as life_rules
+from portal.rules.lifecycle import OPEN_STATUSES
+from portal.services import alerts, events, following, lifecycle, notifications, rows, sla, snoozing
 from portal.services.transaction import transaction
 from portal.wording import as_evidence, sentence
 
@@ -320,6 +322,9 @@ def facts_of(
         tiers=tuple(tier_rule(tier, ladder) for tier in ladder.tiers),
         open_levels=frozenset(escalation.to_level for escalation in still_open),
         waiting=next((_waiting(one) for one in still_open if _is_waiting(one, ticket)), None),
+        status_label=""
+        if ticket.status in OPEN_STATUSES
+        else life_rules.label(ticket.status, lifecycle.current()),
     )
 
 

@@ -31,6 +31,7 @@ from portal.models.ticket import ticket_tag
 from portal.rules import lifecycle
 from portal.rules.fields import Field
 from portal.services import events
+from portal.services import lifecycle as living
 from portal.services.transaction import transaction
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -110,7 +111,7 @@ def _columns(
     return [
         Ticket.number.label("Number"),
         _safe(Ticket.subject).label("Subject"),
-        _in_words(Ticket.status, lifecycle.LABELS).label("Status"),
+        _in_words(Ticket.status, lifecycle.labels(living.current())).label("Status"),
         func.initcap(Ticket.priority).label("Priority"),
         func.replace(Ticket.type, "_", " ").label("Type"),
         func.nullif(Ticket.severity, "none").label("Severity"),

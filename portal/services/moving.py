@@ -33,6 +33,7 @@ from portal.services import (
     snoozing,
     tickets,
 )
+from portal.services import lifecycle as living
 from portal.services.replies import snippet_of
 from portal.services.transaction import transaction
 from portal.wording import sentence
@@ -215,7 +216,7 @@ def _check_takes(ticket: Ticket) -> None:
         raise UserFault(
             "#%(number)s is in %(label)s. Restore it first, or choose another ticket.",
             number=ticket.number,
-            label=lifecycle.label(ticket.status),
+            label=lifecycle.label(ticket.status, living.current()),
         )
 
 
@@ -441,7 +442,7 @@ def _wake(ticket: Ticket, moved: Sequence[Message], actor: User) -> None:
     if said[-1].direction == "in":
         branch = db.session.get_one(Branch, ticket.branch_id)
         after = lifecycle.status_after_customer_message(
-            ticket.status, ticket.closed_at, now(), branch.reopen_window_days
+            ticket.status, ticket.closed_at, now(), branch.reopen_window_days, living.current()
         )
         # Whoever moves something to a closed ticket has decided that the matter goes on there.
         status = "open" if after.is_follow_up else after.status

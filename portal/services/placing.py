@@ -285,7 +285,11 @@ def _ticket_for(work: Round, letter: Letter, decision: threading.ThreadDecision)
     if letter.mail.is_bounce or letter.mail.is_auto_reply:
         return _Placed(ticket, decision)
     after = lifecycle.status_after_customer_message(
-        ticket.status, ticket.closed_at, now(), work.desk.branches[ticket.branch_id].reopen_window_days
+        ticket.status,
+        ticket.closed_at,
+        now(),
+        work.desk.branches[ticket.branch_id].reopen_window_days,
+        work.desk.life,
     )
     if after.is_follow_up:
         followed = threading.ThreadDecision(None, "follow_up", after.reason, {"follows": ticket.number})
@@ -517,7 +521,11 @@ def _after_message(work: Round, ticket: Ticket, message: Message, mail: ParsedMa
     who = message.from_name or message.from_address
     if not is_automatic:
         after = lifecycle.status_after_customer_message(
-            ticket.status, ticket.closed_at, now(), work.desk.branches[ticket.branch_id].reopen_window_days
+            ticket.status,
+            ticket.closed_at,
+            now(),
+            work.desk.branches[ticket.branch_id].reopen_window_days,
+            work.desk.life,
         )
         tickets.change_status(ticket, after.status, None, rule=after.rule, actor_kind="customer")
         is_reopened = ticket.reopened_count > reopened_before

@@ -33,6 +33,7 @@ from portal.services import (
     sla,
     tickets,
 )
+from portal.services import lifecycle as living
 from portal.services.transaction import transaction
 from portal.wording import sentence
 
@@ -318,7 +319,7 @@ def _check_answerable(ticket: Ticket, actor: User, seen_message_id: int | None) 
     if ticket.status in ("spam", "trash"):
         raise UserFault(
             "This ticket is in %(label)s. Restore it before you answer.",
-            label=lifecycle.label(ticket.status),
+            label=lifecycle.label(ticket.status, living.current()),
         )
     if seen_message_id is None:
         return
@@ -518,7 +519,7 @@ def _after_reply(
     ticket.message_count += 1
     ticket.snippet, ticket.is_last_message_ours = snippet_of(message.text), True
     ticket.unread_since = None
-    decision = lifecycle.status_after_reply(ticket.status, then_status)
+    decision = lifecycle.status_after_reply(ticket.status, living.current(), then_status)
     if decision.rule == "not_allowed":
         raise UserFault(decision.reason)
     tickets.change_status(ticket, decision.status, actor, rule=decision.rule)

@@ -15,7 +15,7 @@ from portal.extensions import db
 from portal.models import Ticket
 from portal.models.columns import now
 from portal.rules import snoozing as rules
-from portal.services import events, notifications
+from portal.services import events, lifecycle, notifications
 from portal.services.transaction import transaction
 from portal.wording import sentence
 
@@ -39,7 +39,7 @@ def snooze(ticket: Ticket, until: datetime, actor: User) -> None:
     Raises UserFault for one that is not open, or a moment that has passed or lies more than a year ahead.
     """
     with transaction(ticket):
-        decision = rules.check_snooze(ticket.status, until, now())
+        decision = rules.check_snooze(ticket.status, until, now(), lifecycle.current())
         if not decision.allowed:
             raise UserFault(decision.reason)
         if (ticket.snoozed_until, ticket.snoozed_by_id) == (until, actor.id):
@@ -70,7 +70,10 @@ def resume(ticket: Ticket, actor: User, before: Mapping[str, Any] | None) -> Non
         return
     until = datetime.fromisoformat(before["until"])
     with transaction(ticket):
-        is_free = ticket.snoozed_until is None and rules.check_snooze(ticket.status, until, now()).allowed
+        is_free = (
+            ticket.snoozed_until is None
+            and rules.check_snooze(ticket.status, until, now(), lifecycle.current()).allowed
+        )
         if is_free:
             _put_aside(ticket, until, before["by"], actor)
 

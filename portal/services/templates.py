@@ -15,8 +15,9 @@ from portal.errors import NotFound, UserFault
 from portal.extensions import db
 from portal.models import Message, ReplyTemplate, Ticket
 from portal.models.columns import now
-from portal.rules import lifecycle, ranking, templating
-from portal.services import accounts, events, fields, people
+from portal.rules import lifecycle as rules
+from portal.rules import ranking, templating
+from portal.services import accounts, events, fields, lifecycle, people
 from portal.services.transaction import transaction
 
 MOST_CANDIDATES = 2000
@@ -72,10 +73,11 @@ def access_template(template_id: int, user: User, ticket: Ticket | None = None) 
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the customer and the branch of a ticket are written to."""
+    """Where the customer and the branch of a ticket are written to, and what statuses are called (None: read it)."""
 
     customer: str
     branch: str
+    life: rules.Lifecycle | None = None
 
 
 def filled_body(
@@ -103,7 +105,7 @@ def values_of(ticket: Ticket, user: User | None, addresses: Addresses | None = N
         "customer.company": "",
         "ticket.number": str(ticket.number),
         "ticket.subject": ticket.subject,
-        "ticket.status": lifecycle.label(ticket.status),
+        "ticket.status": rules.label(ticket.status, addresses.life or lifecycle.current()),
         "ticket.priority": ticket.priority.capitalize(),
         "ticket.opened_on": _date(ticket.created_at, zone),
         "agent.first_name": user.first_name if user else None,

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask_appbuilder.security.sqla.models import User
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, and_, false, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import access
@@ -19,10 +19,10 @@ from portal.rules import fields as field_rules
 from portal.rules import lifecycle
 from portal.rules import triggers as trigger_rules
 from portal.services import assignment, escalation, events, fields, following, giving, sla, snoozing, triggers
+from portal.services import lifecycle as living
 from portal.services import policies as measuring
 from portal.services.transaction import transaction
 
-CLOSE_AFTER_DAYS = 14
 CLOSE_BATCH = 500
 LONGEST_TAG = 64
 # Changes of status that finish nothing: what goes into another ticket, and what goes back to how it was.
@@ -92,19 +92,25 @@ def open_ticket(
     return ticket
 
 
-def set_status(ticket: Ticket, status: str, actor: User | None) -> None:
-    """Move the ticket to a status. Commits. Raises UserFault where the life of a ticket has no such step."""
+def set_status(
+    ticket: Ticket, status: str, actor: User | None, *, resolution_code_id: int | None = None
+) -> None:
+    """Move the ticket to a status, with the code of how it ended where it ends. Commits.
+
+    Raises UserFault where the life of a ticket has no such step, or lacks what resolving it needs.
+    """
+    life = living.current()
     with transaction(ticket):
         check_not_merged(ticket)
-        decision = lifecycle.check_transition(ticket.status, status)
+        decision = lifecycle.check_transition(ticket.status, status, life)
         if not decision.allowed:
             raise UserFault(decision.reason)
         if status == ticket.status:
             return
-        change_status(ticket, status, actor, rule=decision.rule)
+        change_status(ticket, status, actor, rule=decision.rule, resolution_code_id=resolution_code_id)
         following.tell(
             ticket,
-            f"{actor or 'Portal'} set #{ticket.number} {ticket.subject} to {lifecycle.label(status)}",
+            f"{actor or 'Portal'} set #{ticket.number} {ticket.subject} to {lifecycle.label(status, life)}",
             fact_key=f"followed-status-{ticket.id}-{ticket.revision}",
             but=[actor.id if actor else None],
         )
@@ -113,17 +119,26 @@ def set_status(ticket: Ticket, status: str, actor: User | None) -> None:
 
 
 def change_status(
-    ticket: Ticket, status: str, actor: User | None, *, rule: str, actor_kind: str | None = None
+    ticket: Ticket,
+    status: str,
+    actor: User | None,
+    *,
+    rule: str,
+    actor_kind: str | None = None,
+    resolution_code_id: int | None = None,
 ) -> None:
     """Set the status with its times and event, inside the caller's transaction; clocks are the caller's to refresh.
 
-    Raises UserFault where a person finishes a ticket whose required fields are empty.
+    Raises UserFault where a person finishes a ticket whose required fields are empty, or without the resolution code
+    that its branch asks for.
     """
     before = ticket.status
     if before == status:
         return
     if actor is not None and rule not in NOT_FINISHING and lifecycle.is_finishing(before, status):
         fields.check_may_finish(ticket)
+    code = _code_for(ticket, status, actor, rule, resolution_code_id)
+    had_code_id = ticket.resolution_code_id
     ticket.status = status
     at = now()
     if status == "resolved":
@@ -136,13 +151,17 @@ def change_status(
     elif before in ("resolved", "closed") and status in lifecycle.OPEN_STATUSES:
         ticket.resolved_at = ticket.closed_at = None
         ticket.reopened_count += 1
+    if status in lifecycle.OPEN_STATUSES:
+        ticket.resolution_code_id = None
+    elif code is not None:
+        ticket.resolution_code_id = code.id
     events.record(
         "status_changed",
         ticket=ticket,
         actor=actor,
         actor_kind=actor_kind,
         occurred_at=at,
-        data={"from": before, "to": status, "rule": rule},
+        data={"from": before, "to": status, "rule": rule, **_code_facts(ticket, code, had_code_id)},
     )
     is_reopened = before in FINISHED and status in lifecycle.OPEN_STATUSES
     # What a customer's mail opens again is judged together with all that the mail brings.
@@ -150,6 +169,35 @@ def change_status(
         triggers.after_change(ticket, trigger_rules.Change(reopened_count=ticket.reopened_count))
     if status not in lifecycle.OPEN_STATUSES:
         snoozing.end(ticket, actor, "finished", actor_kind=actor_kind)
+
+
+def _code_for(
+    ticket: Ticket, status: str, actor: User | None, rule: str, code_id: int | None
+) -> lifecycle.ResolutionCode | None:
+    """The resolution code that the step brings. Raises UserFault where it needs another one, or any."""
+    is_asked = actor is not None and rule not in NOT_FINISHING
+    if code_id is None and not (is_asked and lifecycle.is_finishing(ticket.status, status)):
+        return None
+    life = living.current()
+    decision = lifecycle.check_resolution(
+        life,
+        is_required=ticket.branch.requires_code,
+        before=ticket.status,
+        after=status,
+        code_id=code_id,
+    )
+    if is_asked and not decision.allowed:
+        raise UserFault(decision.reason)
+    return life.code(code_id)
+
+
+def _code_facts(
+    ticket: Ticket, code: lifecycle.ResolutionCode | None, had_code_id: int | None
+) -> dict[str, Any]:
+    """What the ledger keeps of the resolution code: the one given, in its words of then, or the one taken away."""
+    if code is not None:
+        return {"resolution": code.id, "resolution_label": code.label}
+    return {"resolution_before": had_code_id} if had_code_id != ticket.resolution_code_id else {}
 
 
 def set_priority(ticket: Ticket, priority: str, actor: User | None) -> None:
@@ -326,16 +374,13 @@ def pick_up_next(actor: User) -> Ticket | None:
 
 
 def close_resolved() -> int:
-    """Close what has been resolved for CLOSE_AFTER_DAYS; return how many. Commits in batches."""
+    """Close what has been resolved for as long as its branch says; return how many. Commits in batches."""
     closed = 0
     while True:
         with transaction():
             due = db.session.scalars(
                 select(Ticket)
-                .where(
-                    Ticket.status == "resolved",
-                    Ticket.resolved_at < now() - timedelta(days=CLOSE_AFTER_DAYS),
-                )
+                .where(Ticket.status == "resolved", _has_rested())
                 .order_by(Ticket.resolved_at)
                 .limit(CLOSE_BATCH)
                 .with_for_update(skip_locked=True)
@@ -347,6 +392,23 @@ def close_resolved() -> int:
         closed += len(due)
         if len(due) < CLOSE_BATCH:
             return closed
+
+
+def _has_rested() -> ColumnElement[bool]:
+    """Whether a resolved ticket closes by itself now. Two statements; branches that close alike are asked together."""
+    life, at = living.current(), now()
+    alike: dict[int, list[int]] = {}
+    for branch_id, own_days in db.session.execute(select(Branch.id, Branch.close_after_days)):
+        days = lifecycle.closing_days(life, own_days)
+        if days is not None:
+            alike.setdefault(days, []).append(branch_id)
+    return or_(
+        false(),
+        *(
+            and_(Ticket.branch_id.in_(branch_ids), Ticket.resolved_at < at - timedelta(days=days))
+            for days, branch_ids in alike.items()
+        ),
+    )
 
 
 def check_not_merged(ticket: Ticket) -> None:

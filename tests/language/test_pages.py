@@ -121,7 +121,7 @@ def desk(make: Factory, login, marked):
     people.keep_preferences(user, people.Preferences(language="de"))
     customer = make.customer(name="Datum")
     ticket = make.ticket(branch, customer, subject="Datum", assignee_id=user.id)
-    reason = lifecycle.status_after_customer_message("closed", None, now(), 14).reason
+    reason = lifecycle.status_after_customer_message("closed", None, now(), 14, lifecycle.Lifecycle()).reason
     make.message(
         ticket,
         text="Datum",

@@ -30,7 +30,7 @@ def page_at(client, path: str) -> str:
 
 
 def test_a_sentence_survives_being_stored() -> None:
-    said = sentence("It is %(after)s already.", after=lifecycle.label("pending"))
+    said = sentence("It is %(after)s already.", after=lifecycle.label("pending", lifecycle.Lifecycle()))
     again = from_json(as_json(said))
     assert again == said == "It is Waiting on customer already."
     assert isinstance(again, Sentence)
@@ -78,7 +78,9 @@ def test_what_the_bell_told_before_stays_readable(desk, make: Factory) -> None:
 def test_why_a_message_is_here_is_said_in_german(desk, make: Factory) -> None:
     client, user, _colleague, branch = desk
     ticket = make.ticket(branch, assignee_id=user.id)
-    reason = lifecycle.status_after_customer_message("closed", now() - timedelta(days=99), now(), 14).reason
+    reason = lifecycle.status_after_customer_message(
+        "closed", now() - timedelta(days=99), now(), 14, lifecycle.Lifecycle()
+    ).reason
     make.message(ticket, thread_rule="follow_up", thread_evidence=as_evidence(reason))
     page = page_at(client, f"/tickets/{ticket.number}")
     assert "Es wurde vor mehr als 14 Tagen geschlossen" in page

@@ -8,6 +8,7 @@ import pytest
 from portal.rules import bulk
 from portal.rules.bulk import Letter, Standing, decide
 from portal.rules.escalation import EscalationFacts, Tier
+from portal.rules.lifecycle import Lifecycle
 
 TIERS = (Tier(1, "Front desk"), Tier(2, "Specialists", members=("bob",)))
 OPEN = Standing(
@@ -47,7 +48,7 @@ def standing(**values: Any) -> Standing:
     ],
 )
 def test_what_changes(ticket: Standing, action: bulk.Action, before: str, after: str) -> None:
-    change = decide(ticket, action)
+    change = decide(ticket, action, Lifecycle())
     assert (change.is_change, change.before, change.after) == (True, before, after)
 
 
@@ -80,15 +81,15 @@ def test_what_changes(ticket: Standing, action: bulk.Action, before: str, after:
     ],
 )
 def test_what_is_left_alone(ticket: Standing, action: bulk.Action, rule: str) -> None:
-    change = decide(ticket, action)
+    change = decide(ticket, action, Lifecycle())
     assert (change.is_change, change.rule) == (False, rule)
     assert change.reason
 
 
 def test_a_mark_changes_with_what_was_shown_and_with_nothing_else() -> None:
-    shown = decide(OPEN, ASSIGN).mark
-    assert decide(standing(priority="urgent", tags=()), ASSIGN).mark == shown
-    assert decide(standing(assignee_id=8, assignee="Eve"), ASSIGN).mark != shown
-    mail = decide(OPEN, bulk.Answer(1)).mark
+    shown = decide(OPEN, ASSIGN, Lifecycle()).mark
+    assert decide(standing(priority="urgent", tags=()), ASSIGN, Lifecycle()).mark == shown
+    assert decide(standing(assignee_id=8, assignee="Eve"), ASSIGN, Lifecycle()).mark != shown
+    mail = decide(OPEN, bulk.Answer(1), Lifecycle()).mark
     later = Letter("zoe@shop.test", "<p>Dear Zoë</p>", newest_message_id=4)
-    assert decide(standing(letter=later), bulk.Answer(1)).mark != mail
+    assert decide(standing(letter=later), bulk.Answer(1), Lifecycle()).mark != mail

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from portal.rules import snoozing
+from portal.rules.lifecycle import Lifecycle
 
 LONDON = ZoneInfo("Europe/London")
 # A Monday.
@@ -67,7 +68,7 @@ def test_every_moment_offered_is_still_to_come(hour: int) -> None:
     ],
 )
 def test_only_open_tickets_and_only_for_a_time_ahead(status: str, until: datetime, rule: str) -> None:
-    decision = snoozing.check_snooze(status, until, AT)
+    decision = snoozing.check_snooze(status, until, AT, Lifecycle())
     assert (decision.allowed, decision.rule) == (rule == "allowed", rule)
 
 

@@ -14,7 +14,7 @@ from portal.rules.templating import PLACEHOLDERS
 from portal.services import tiers
 from portal.views.admin import checks, reach
 from portal.views.admin.base import AdminApi, AdminView
-from portal.views.admin.fields import EditorField, TimeZoneField, checked
+from portal.views.admin.fields import DecisionField, EditorField, TimeZoneField, checked
 from portal.views.admin.rows import Rows
 from portal.wording import N_
 
@@ -56,6 +56,7 @@ BRANCH_CHECKS = {
     "automatic_per_recipient": check_automatic,
     "automatic_per_ticket": check_automatic,
     "attachment_limit_mb": check_attached,
+    "close_after_days": checks.days_to_close,
 }
 TIER_CHECKS = {
     "level": checks.level,
@@ -73,6 +74,8 @@ PLACE_COLUMNS = [
     "assignment_strategy",
     "fall_back_branch",
     "reopen_window_days",
+    "close_after_days",
+    "requires_code",
     "is_active",
 ]
 MAIL_COLUMNS = ["from_name", "signature_html", "quotes_history", "attachment_limit_mb", "signs_with_dkim"]
@@ -189,6 +192,8 @@ class BranchView(AdminView):
         "assignment_strategy": N_("New tickets go to"),
         "fall_back_branch": N_("Falls back to"),
         "reopen_window_days": N_("Reopen within (days)"),
+        "close_after_days": N_("Resolved closes after (days)"),
+        "requires_code": N_("Ask for a resolution code"),
         "from_name": N_("Sender's name"),
         "quotes_history": N_("Quote the answered message"),
         "attachment_limit_mb": N_("Files of one reply (MB)"),
@@ -201,6 +206,7 @@ class BranchView(AdminView):
         "automatic_per_ticket": N_("Automatic mails a day on one ticket"),
     }
     description_columns = {
+        "close_after_days": N_("Leave empty to do as the desk does. 0: what is resolved stays resolved."),
         "code": N_("Short and lasting: it stands in exports and addresses, like NORTH."),
         "calendar": N_("New tickets are counted by it; those that are open keep theirs."),
         "policy": N_("Used where no policy of its own matches a ticket."),
@@ -222,6 +228,10 @@ class BranchView(AdminView):
     add_form_extra_fields = edit_form_extra_fields = {
         "time_zone": TimeZoneField(
             lazy_gettext("Time zone"), description=lazy_gettext("Dates in replies follow it.")
+        ),
+        "requires_code": DecisionField(
+            lazy_gettext("Ask for a resolution code"),
+            description=lazy_gettext("When a ticket is resolved or closed."),
         ),
         "signature_html": EditorField(
             lazy_gettext("Signature"),

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from portal.errors import UserFault
 from portal.rules import conditions
 from portal.rules.calendars import parse_calendar
-from portal.rules.lifecycle import STATUSES
+from portal.rules.lifecycle import LONGEST_WAIT_DAYS, STATUSES
 from portal.services import templates
 
 ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+\.?[^@\s<>,;\"]*")
@@ -158,6 +158,12 @@ def minutes_to_acknowledge(value: Any) -> None:
     """How long an escalation may wait: up to a week."""
     if value is None or not 1 <= int(value) <= 7 * 24 * 60:
         raise UserFault("Enter how many minutes, from 1 to 10080 (a week).")
+
+
+def days_to_close(value: Any) -> None:
+    """After how many days a resolved ticket closes; none is as the desk says, 0 is never."""
+    if value is not None and not 0 <= int(value) <= LONGEST_WAIT_DAYS:
+        raise UserFault("Enter a number of days between 0 and %(most)s.", most=LONGEST_WAIT_DAYS)
 
 
 def port(value: Any) -> None:

@@ -10,6 +10,7 @@ from portal.views.admin.customers import CustomerApi, CustomerView, IdentityView
 from portal.views.admin.escalation_rules import EscalationRuleApi, EscalationRuleView
 from portal.views.admin.fields_of_tickets import FieldApi, FieldView
 from portal.views.admin.ledgers import AuditView, DeliveryView, EventView, InboxView, OutboxView
+from portal.views.admin.lifecycle import LifecycleView, ResolutionCodeApi, ResolutionCodeView
 from portal.views.admin.notify_targets import NotifyTargetView
 from portal.views.admin.people import ApiKeyView, MemberApi, MembersView, PeopleApi, PeopleView, RoleView
 from portal.views.admin.policies import PolicyApi, PolicyView
@@ -36,7 +37,19 @@ SECTIONS = (
     ),
     Section(N_("Places"), "building", (BranchView, TierView, NotifyTargetView, CalendarView)),
     Section(N_("Mail"), "mail", (AccountView, TemplateView, TagView)),
-    Section(N_("Rules"), "route", (RoutingRuleView, EscalationRuleView, PolicyView, FieldView, TriageView)),
+    Section(
+        N_("Rules"),
+        "route",
+        (
+            RoutingRuleView,
+            EscalationRuleView,
+            PolicyView,
+            LifecycleView,
+            ResolutionCodeView,
+            FieldView,
+            TriageView,
+        ),
+    ),
     Section(N_("Ledgers"), "book-open", (EventView, InboxView, OutboxView, DeliveryView, AuditView)),
 )
 # The page of people is FAB's user page, which the security manager registers.
@@ -56,6 +69,7 @@ APIS: tuple[type[AdminApi], ...] = (
     CustomerApi,
     TagApi,
     FieldApi,
+    ResolutionCodeApi,
     MemberApi,
     PeopleApi,
     TicketApi,

@@ -32,7 +32,8 @@ from wtforms.validators import InputRequired, NumberRange, Optional, ValidationE
 from portal.errors import UserFault
 from portal.language import gettext, says, tell
 from portal.rules.fields import KINDS
-from portal.rules.lifecycle import LABELS
+from portal.rules.lifecycle import TABLE, relabelled, usual_label
+from portal.services import lifecycle
 from portal.views.admin.rows import Rows, words_of
 from portal.wording import N_
 
@@ -99,7 +100,14 @@ def label_of(word: Any) -> str:
     if word in (None, ""):
         return "–"
     text = str(word)
-    return LABELS.get(text) or NAMES.get(text) or text.replace("_", " ").capitalize()
+    if text in TABLE:
+        return usual_label(text)
+    return NAMES.get(text) or text.replace("_", " ").capitalize()
+
+
+def told(words: str) -> str:
+    """What `label_of` gives, in the reader's language, statuses in the desk's own words."""
+    return tell(relabelled(words, lifecycle.current()))
 
 
 def word_choices(words: Sequence[str], *, is_optional: bool = False) -> list[tuple[str, str]]:
@@ -121,11 +129,27 @@ class WordField(SelectField):
 
     def iter_choices(self) -> Any:
         for value, words, *others in super().iter_choices():
-            yield value, tell(words), *others
+            yield value, told(words), *others
 
     def pre_validate(self, form: Form) -> None:  # noqa: ARG002
         if (self.data or NOTHING) not in {value for value, *_ in self.choices}:
             raise ValidationError(N_("Choose one of the list."))
+
+
+class DecisionField(SelectField):
+    """Yes, no, or as the desk says: None."""
+
+    def __init__(self, label: str = "", **kwargs: Any):
+        choices = [("", N_("As the desk does")), ("1", N_("Yes")), ("0", N_("No"))]
+        super().__init__(label, choices=choices, coerce=_decision, widget=Select2Widget(), **kwargs)
+
+    def iter_choices(self) -> Any:
+        for value, words, *others in super().iter_choices():
+            yield value, tell(words), *others
+
+
+def _decision(value: Any) -> bool | None:
+    return None if value in (None, "", "None") else value in (True, "1", "True")
 
 
 class TimeZoneField(SelectField):
@@ -144,7 +168,7 @@ class WordsField(SelectMultipleField):
 
     def iter_choices(self) -> Any:
         for value, words, *others in super().iter_choices():
-            yield value, tell(words), *others
+            yield value, told(words), *others
 
 
 class PercentsField(StringField):

@@ -36,7 +36,7 @@ from portal.extensions import csrf, db, limiter
 from portal.language import gettext, lazy_gettext, ngettext
 from portal.models import Agent
 from portal.models.columns import now
-from portal.services import api_keys, audit, events
+from portal.services import api_keys, audit, events, lifecycle
 from portal.services.transaction import transaction
 from portal.views.admin import lockout
 from portal.wording import N_
@@ -298,7 +298,7 @@ def _refusal() -> str:
 
 def _person(pk: Any) -> tuple[User | None, Any]:
     found = (
-        select(User, Agent.sessions_valid_from)
+        select(User, Agent.sessions_valid_from, lifecycle.as_json())
         .outerjoin(Agent, Agent.user_id == User.id)
         .options(joinedload(User.roles), contains_eager(User.agent))
         .where(User.id == int(pk))
@@ -308,6 +308,7 @@ def _person(pk: Any) -> tuple[User | None, Any]:
     row = db.session.execute(found).unique().one_or_none()
     if row is None or not row[0].is_active:
         return None, None
+    lifecycle.keep(row[2])
     return row[0], row[1]
 
 

@@ -11,8 +11,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from portal.channels.email.html import html_to_text
 from portal.language import gettext, tell
-from portal.rules.lifecycle import LABELS as STATUS_LABELS
-from portal.views.admin.fields import label_of
+from portal.rules.lifecycle import label
+from portal.services import lifecycle
+from portal.views.admin.fields import label_of, told
 from portal.views.admin.rows import Rows, words_of
 from portal.wording import N_
 
@@ -132,7 +133,7 @@ def word(value: Any) -> Any:
     """A stored word in the users' words, with a hook for its colour."""
     if value in (None, ""):
         return NOTHING
-    return Markup('<span class="word" data-word="{}">{}</span>').format(value, tell(label_of(value)))
+    return Markup('<span class="word" data-word="{}">{}</span>').format(value, told(label_of(value)))
 
 
 def plain(value: Any) -> Any:
@@ -155,7 +156,8 @@ def json_value(value: Any) -> Any:
     if not value:
         return NOTHING
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return ", ".join(tell(STATUS_LABELS.get(item, item)) for item in value)
+        life = lifecycle.current()
+        return ", ".join(tell(label(item, life)) for item in value)
     return Markup('<pre class="json">{}</pre>').format(json.dumps(value, indent=2, ensure_ascii=False))
 
 

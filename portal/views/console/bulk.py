@@ -216,7 +216,7 @@ def _targets(numbers: Sequence[int]) -> Choices:
 
 _CHOICES: dict[str, Callable[[Sequence[int]], Choices]] = {
     "assign": _assignees,
-    "status": lambda _: [(name, words.status(name)) for name in lifecycle.LABELS],
+    "status": lambda _: [(name, words.status(name)) for name in lifecycle.STATUSES],
     "priority": lambda _: [(name, words.PRIORITIES[name]) for name in reversed(PRIORITIES)],
     "reply": lambda _: [(each.id, each.name) for each in templates.usable_templates(person())],
     "merge": _targets,

@@ -192,7 +192,7 @@ def _form_of(wanted: TicketFilter) -> dict[str, Any]:
             _pick(
                 "status",
                 gettext("Status"),
-                {name: words.status(name) for name in lifecycle.LABELS},
+                {name: words.status(name) for name in lifecycle.STATUSES},
                 wanted.status,
             ),
             _pick(

@@ -24,7 +24,7 @@ from portal.models.ticket import SEVERITIES, TICKET_TYPES
 from portal.rules.fields import Condition, UnreadableValueError, read_condition, write_condition
 from portal.rules.lifecycle import STATUSES
 from portal.services import fields
-from portal.views.console import paging
+from portal.views.console import paging, words
 from portal.views.console.conditions import conditions_of
 
 LONGEST_TEXT = 200
@@ -96,7 +96,7 @@ VIEWS: dict[str, View] = {
         ),
         View(
             "waiting",
-            lazy_gettext("Waiting on customer"),
+            words.lazy_status("pending"),
             "pause",
             sort="activity",
             empty=lazy_gettext("No ticket waits for its customer's answer."),

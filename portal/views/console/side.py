@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from flask import url_for
 
 from portal import access
-from portal.language import gettext, lazy_gettext, ngettext, tell
+from portal.language import gettext, lazy_gettext, ngettext
 from portal.models import Escalation, Ticket, User
 from portal.rules import lifecycle
 from portal.rules.escalation import PathStep, Turn
@@ -164,7 +164,7 @@ def explanations_of(ticket: Ticket, reader: Reader) -> list[Explanation]:
         Explanation(
             label=gettext(explained.label)
             + (f", {explained.clock.cycle}." if explained.clock.cycle > 1 else ""),
-            says=tell(explained.clock.reason),
+            says=words.told(explained.clock.reason),
             target=words.span(explained.clock.target_seconds),
             elapsed=words.span(explained.clock.elapsed_seconds),
             policy=explained.policy,
@@ -173,7 +173,7 @@ def explanations_of(ticket: Ticket, reader: Reader) -> list[Explanation]:
                 Stretch(
                     began=reader.moment(interval.started_at),
                     ended=reader.moment(interval.ended_at) if interval.ended_at else gettext("now"),
-                    reason=tell(interval.reason),
+                    reason=words.told(interval.reason),
                     counted=words.span(interval.elapsed_seconds) if interval.is_running else "–",
                     is_running=interval.is_running,
                 )
@@ -221,7 +221,7 @@ def _clock_line(clock: ClockView, reader: Reader) -> ClockLine:
         value=value,
         percent=min(clock.percent, 100),
         tone=tone if clock.stopped_at is None or clock.is_breached else "",
-        reason=tell(clock.reason),
+        reason=words.told(clock.reason),
         due=due,
         has_bar=clock.stopped_at is None,
     )

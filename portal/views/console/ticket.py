@@ -17,6 +17,7 @@ from portal.models.branch import PRIORITIES
 from portal.models.ticket import TICKET_TYPES
 from portal.rules import lifecycle
 from portal.services import assignment, drafts, tickets, uploads
+from portal.services import lifecycle as living
 from portal.views.console import facts, lists, presence, reading, words
 from portal.views.console.aside import choices_for, snoozed_line
 from portal.views.console.blueprint import ID, blueprint, person
@@ -272,7 +273,9 @@ def _answer_to(found: Ticket, last: Message | None) -> list[str]:
 def _header(found: Ticket, reader: words.Reader) -> dict[str, Any]:
     return {
         "assignee": reader.name(found.assignee, "nobody").replace("You", "you"),
-        "statuses": [(name, words.status(name)) for name, _ in lifecycle.choices(found.status)],
+        "statuses": [
+            (name, words.status(name)) for name, _ in lifecycle.choices(found.status, living.current())
+        ],
         "chip": chip_of(found, reader),
         "is_mine": found.assignee_id == reader.user_id,
         "is_open": found.status in lifecycle.OPEN_STATUSES,

@@ -4,17 +4,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property, lru_cache
+from typing import cast
 from zoneinfo import ZoneInfo
 
 from babel import Locale, dates
 from flask import g
+from flask_babel.speaklater import LazyString
 from flask_login import current_user
+from markupsafe import escape
 
-from portal.language import SOURCE, formats, gettext, lazy_gettext, spoken
+from portal.language import SOURCE, formats, gettext, lazy_gettext, spoken, tell
 from portal.models import Agent, User
 from portal.models.columns import now
 from portal.rules import lifecycle
 from portal.rules.policies import CLOCK_LABELS
+from portal.services import lifecycle as living
 
 
 @dataclass(frozen=True)
@@ -215,7 +219,24 @@ def size(count: int) -> str:
 
 def status(name: str) -> str:
     """A status as people read it."""
-    return gettext(lifecycle.label(name))
+    return tell(lifecycle.label(name, living.current()))
+
+
+def lazy_status(name: str) -> str:
+    """The same for tables that are made before anybody asks."""
+    return cast(str, _Typed(status, name))
+
+
+class _Typed(LazyString):
+    """Words that people have typed: other than those of our catalogues, a page has to escape them."""
+
+    def __html__(self) -> str:
+        return str(escape(str(self)))
+
+
+def told(reason: str) -> str:
+    """A sentence of the rules of clocks, with the desk's own words for statuses."""
+    return tell(lifecycle.relabelled(reason, living.current()))
 
 
 def clock(kind: str) -> str:

@@ -1,6 +1,6 @@
 """What a ticket's status may be, what it may become, and what a message makes of it: one table."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -131,6 +131,27 @@ def choices(status: str, life: Lifecycle) -> tuple[tuple[str, str], ...]:
     """What an agent may choose for a ticket of `status`, itself included: (name, label) in table order."""
     ways = life.moves.get(status, frozenset())
     return tuple((name, label(name, life)) for name in TABLE if name == status or name in ways)
+
+
+def coded(choices: Sequence[tuple[str, str]], status: str, life: Lifecycle) -> list[tuple[str, str]]:
+    """The choices for a ticket of `status` with those that finish it split up by resolution code: `resolved:3`."""
+    found: list[tuple[str, str]] = []
+    for name, text in choices:
+        if is_finishing(status, name) and life.offered_codes:
+            found += [
+                (f"{name}:{code.id}", sentence("%(status)s · %(code)s", status=text, code=code.label))
+                for code in life.offered_codes
+            ]
+        else:
+            found.append((name, text))
+    return found
+
+
+def read_choice(chosen: str) -> tuple[str, int | None]:
+    """The status, and the resolution code if there is one, of a choice as `coded` writes it."""
+    status, _, code = chosen.partition(":")
+    is_id = code.isascii() and code.isdigit() and len(code) < 10
+    return (status, int(code)) if is_id else (chosen, None)
 
 
 def check_transition(from_status: str, to_status: str, life: Lifecycle) -> Decision:

@@ -64,6 +64,7 @@ class Answer:
     template_id: int | None = None
     attachment_keys: Sequence[str] = ()
     then_status: str | None = None
+    resolution_code_id: int | None = None
     about_message_id: int | None = None
     seen_message_id: int | None = None
     send_at: datetime | None = None
@@ -102,7 +103,14 @@ def send(ticket: Ticket, actor: User, answer: Answer) -> Message:
                 account,
                 wait_seconds=undo_seconds if answer.hold_seconds is None else answer.hold_seconds,
             )
-            note_sent(ticket, message, actor, template=template, then_status=answer.then_status)
+            note_sent(
+                ticket,
+                message,
+                actor,
+                template=template,
+                then_status=answer.then_status,
+                resolution_code_id=answer.resolution_code_id,
+            )
     return message
 
 
@@ -158,6 +166,7 @@ def note_sent(
     *,
     template: ReplyTemplate | None = None,
     then_status: str | None = None,
+    resolution_code_id: int | None = None,
 ) -> None:
     """What an answer does to its ticket: assignee, event, status and clocks. Inside the caller's transaction.
 
@@ -179,7 +188,7 @@ def note_sent(
         but=[actor.id],
     )
     is_first = ticket.first_responded_at is None
-    clocks = _after_reply(ticket, message, then_status or _status_of(template), actor)
+    clocks = _after_reply(ticket, message, then_status or _status_of(template), actor, resolution_code_id)
     if is_first:
         fact.data = {**fact.data, **_first_response(ticket, message, clocks)}
 
@@ -246,8 +255,10 @@ def _schedule(ticket: Ticket, message: Message, actor: User, answer: Answer) -> 
     """Until its time the reply counts for nothing: the customer has no answer yet."""
     if answer.then_status in ("resolved", "closed"):
         fields.check_may_finish(ticket)
+        tickets.check_code(ticket, answer.then_status, answer.resolution_code_id)
     message.delivery_state, message.send_at = "scheduled", answer.send_at
     message.then_status = answer.then_status or ""
+    message.then_resolution_code_id = answer.resolution_code_id
     _take_if_unassigned(ticket, actor)
     assert answer.send_at is not None, "only what has a time is scheduled"
     events.record(
@@ -513,7 +524,7 @@ def _status_of(template: ReplyTemplate | None) -> str | None:
 
 
 def _after_reply(
-    ticket: Ticket, message: Message, then_status: str | None, actor: User
+    ticket: Ticket, message: Message, then_status: str | None, actor: User, resolution_code_id: int | None
 ) -> list[rules.ClockView]:
     ticket.first_responded_at = ticket.first_responded_at or message.created_at
     ticket.message_count += 1
@@ -522,7 +533,9 @@ def _after_reply(
     decision = lifecycle.status_after_reply(ticket.status, living.current(), then_status)
     if decision.rule == "not_allowed":
         raise UserFault(decision.reason)
-    tickets.change_status(ticket, decision.status, actor, rule=decision.rule)
+    tickets.change_status(
+        ticket, decision.status, actor, rule=decision.rule, resolution_code_id=resolution_code_id
+    )
     _acknowledge_own(ticket, actor)
     clocks = sla.refresh(ticket)
     events.announce(ticket)

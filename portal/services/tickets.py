@@ -171,6 +171,19 @@ def change_status(
         snoozing.end(ticket, actor, "finished", actor_kind=actor_kind)
 
 
+def check_code(ticket: Ticket, status: str, code_id: int | None) -> None:
+    """Raise UserFault where a person could not set that status with that resolution code (None: without one)."""
+    decision = lifecycle.check_resolution(
+        living.current(),
+        is_required=ticket.branch.requires_code,
+        before=ticket.status,
+        after=status,
+        code_id=code_id,
+    )
+    if not decision.allowed:
+        raise UserFault(decision.reason)
+
+
 def _code_for(
     ticket: Ticket, status: str, actor: User | None, rule: str, code_id: int | None
 ) -> lifecycle.ResolutionCode | None:

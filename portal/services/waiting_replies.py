@@ -88,7 +88,14 @@ def _release(message_id: int) -> None:
         outbox.owe(message, account)
         template = db.session.get(ReplyTemplate, message.template_id) if message.template_id else None
         then_status = _status_still_possible(ticket, message, author)
-        replies.note_sent(ticket, message, author, template=template, then_status=then_status)
+        replies.note_sent(
+            ticket,
+            message,
+            author,
+            template=template,
+            then_status=then_status,
+            resolution_code_id=message.then_resolution_code_id if then_status else None,
+        )
 
 
 def _status_still_possible(ticket: Ticket, message: Message, author: User) -> str | None:
@@ -96,6 +103,7 @@ def _status_still_possible(ticket: Ticket, message: Message, author: User) -> st
     if message.then_status in ("resolved", "closed"):
         try:
             fields.check_may_finish(ticket)
+            tickets.check_code(ticket, message.then_status, message.then_resolution_code_id)
         except UserFault as fault:
             notifications.notify(
                 author.id,

@@ -10,6 +10,7 @@ from portal.errors_pages import wants_partial
 from portal.extensions import db
 from portal.language import gettext
 from portal.models import Branch, Escalation, Ticket, User
+from portal.rules import lifecycle
 from portal.services import assignment, escalation, following, people, tickets, triage
 from portal.views.console.blueprint import ID, blueprint, person
 from portal.views.console.filters import LARGEST_SMALL_ID
@@ -48,7 +49,8 @@ def assign(number: int) -> Any:
 @blueprint.post(f"/tickets/<{ID}:number>/status")
 def set_status(number: int) -> Any:
     found = _ticket(number)
-    tickets.set_status(found, request.form.get("status", ""), person())
+    status, code_id = lifecycle.read_choice(request.form.get("status", ""))
+    tickets.set_status(found, status, person(), resolution_code_id=code_id)
     effects = effects_line(found)
     says = gettext("The status is changed.")
     return _done(number, f"{says} {effects}" if effects else says, is_news=bool(effects))

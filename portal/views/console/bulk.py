@@ -19,6 +19,7 @@ from portal.models.branch import PRIORITIES
 from portal.rules import bulk as rules
 from portal.rules import lifecycle
 from portal.services import assignment, bulk, templates, tickets
+from portal.services import lifecycle as living
 from portal.views.console import lists, words
 from portal.views.console.answers import kept_for
 from portal.views.console.blueprint import blueprint, person
@@ -199,6 +200,15 @@ def _fields(kind: Kind, numbers: Sequence[int]) -> dict[str, Choices]:
     return {_NAMES[kind.name][0]: choices(numbers)} if choices else {}
 
 
+def _statuses() -> Choices:
+    """Every status; where the desk asks how a matter ended, what ends it with each code."""
+    life = living.current()
+    offered = list(lifecycle.labels(life).items())
+    if life.requires_code:
+        offered = lifecycle.coded(offered, "open", life)
+    return [(name, tell(words_)) for name, words_ in offered]
+
+
 def _assignees(numbers: Sequence[int]) -> Choices:
     colleagues = assignment.members_of_branches(_branches_of(numbers))
     return [
@@ -216,7 +226,7 @@ def _targets(numbers: Sequence[int]) -> Choices:
 
 _CHOICES: dict[str, Callable[[Sequence[int]], Choices]] = {
     "assign": _assignees,
-    "status": lambda _: [(name, words.status(name)) for name in lifecycle.STATUSES],
+    "status": lambda _: _statuses(),
     "priority": lambda _: [(name, words.PRIORITIES[name]) for name in reversed(PRIORITIES)],
     "reply": lambda _: [(each.id, each.name) for each in templates.usable_templates(person())],
     "merge": _targets,
@@ -285,9 +295,10 @@ def _read_assign(args: Mapping[str, str]) -> rules.Action:
 
 
 def _read_status(args: Mapping[str, str]) -> rules.Action:
-    if args["status"] not in lifecycle.STATUSES:
+    status, code_id = lifecycle.read_choice(args["status"])
+    if status not in lifecycle.STATUSES:
         raise UserFault("There is no status %(unknown)s.", unknown=repr(args["status"]))
-    return rules.SetStatus(args["status"])
+    return rules.SetStatus(status, code_id)
 
 
 def _read_priority(args: Mapping[str, str]) -> rules.Action:

@@ -15,6 +15,7 @@ from portal.errors import Conflict, NotFound, UserFault
 from portal.errors_pages import wants_partial
 from portal.language import gettext, says
 from portal.models import Message, Ticket
+from portal.rules import lifecycle
 from portal.rules.doubts import Doubt, doubts_about
 from portal.services import (
     assignment,
@@ -260,6 +261,7 @@ def _draft(tab: str) -> Draft:
 
 
 def _answer(found: Ticket, draft: Draft) -> replies.Answer:
+    then_status, code_id = lifecycle.read_choice(_then(found) or "")
     return replies.Answer(
         html=_html(draft.html),
         to=_addresses(draft.to),
@@ -267,7 +269,8 @@ def _answer(found: Ticket, draft: Draft) -> replies.Answer:
         bcc=_addresses(draft.bcc),
         template_id=draft.template,
         attachment_keys=draft.attachment_keys,
-        then_status=_then(found),
+        then_status=then_status or None,
+        resolution_code_id=code_id,
         about_message_id=draft.about,
         seen_message_id=draft.seen,
         send_at=_moment(draft.send_at),

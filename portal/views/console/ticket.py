@@ -1,5 +1,6 @@
 """The ticket page: what was said, what matters about it, and the list it was chosen from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +11,7 @@ from portal import access
 from portal.errors import NotFound, UserFault
 from portal.errors_pages import wants_partial
 from portal.extensions import db
-from portal.language import gettext
+from portal.language import gettext, tell
 from portal.models import Draft as KeptDraft
 from portal.models import Message, Ticket, User
 from portal.models.branch import PRIORITIES
@@ -173,6 +174,9 @@ def page_of(
         "types": {name: words.TYPES[name] for name in TICKET_TYPES},
     }
     if has_composer:
+        context["finishing"] = [
+            (name, text) for name, text in _statuses(found.ticket) if name.partition(":")[0] == "resolved"
+        ]
         context["snooze_choices"] = choices_for(found.ticket, reader)
         context["upload_limit_bytes"] = uploads.SIZE_LIMIT_BYTES
         context["draft"] = draft or new_draft(user, found.ticket, thread, timeline.seen_message_id)
@@ -273,9 +277,7 @@ def _answer_to(found: Ticket, last: Message | None) -> list[str]:
 def _header(found: Ticket, reader: words.Reader) -> dict[str, Any]:
     return {
         "assignee": reader.name(found.assignee, "nobody").replace("You", "you"),
-        "statuses": [
-            (name, words.status(name)) for name, _ in lifecycle.choices(found.status, living.current())
-        ],
+        "statuses": _statuses(found),
         "chip": chip_of(found, reader),
         "is_mine": found.assignee_id == reader.user_id,
         "is_open": found.status in lifecycle.OPEN_STATUSES,
@@ -283,6 +285,15 @@ def _header(found: Ticket, reader: words.Reader) -> dict[str, Any]:
         "snoozed": snoozed_line(found, reader),
         "warnings": warnings_of(found),
     }
+
+
+def _statuses(found: Ticket) -> list[tuple[str, str]]:
+    """What can be chosen; where its branch asks how it ended, that is chosen with the status."""
+    life = living.current()
+    offered: Sequence[tuple[str, str]] = lifecycle.choices(found.status, life)
+    if lifecycle.asks_for_code(life, found.branch.requires_code):
+        offered = lifecycle.coded(offered, found.status, life)
+    return [(name, tell(words_)) for name, words_ in offered]
 
 
 def _wanted_beside() -> TicketFilter:

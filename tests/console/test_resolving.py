@@ -1,11 +1,13 @@
 """Resolving where the desk asks how a matter ended."""
 
 import html
+from datetime import timedelta
 
 import pytest
 
 from portal.extensions import db
 from portal.models import LifecycleSetting, Message, Ticket
+from portal.models.columns import now
 from portal.services import events, lifecycle
 from tests.factory import Factory
 
@@ -46,10 +48,11 @@ def test_the_status_menu_offers_a_code_with_what_ends_the_matter(
     assert second["resolution_before"] == code.id
 
 
-@pytest.mark.parametrize("later", ["", "2026-12-24T10:00"])
+@pytest.mark.parametrize("is_later", [False, True])
 def test_a_reply_that_would_resolve_without_a_code_is_not_sent(
-    make: Factory, login, ticket: Ticket, later: str
+    make: Factory, login, ticket: Ticket, is_later: bool
 ) -> None:
+    later = f"{now() + timedelta(days=7):%Y-%m-%dT%H:%M}" if is_later else ""
     client = login(make.agent(branch=ticket.branch))
     form = {"html": "Mended.", "to": "zoe@customer.test", "then": "resolved", "send_at": later}
     refused = client.post(f"/tickets/{ticket.number}/reply", data=form)
@@ -67,3 +70,23 @@ def test_a_reply_that_would_resolve_without_a_code_is_not_sent(
         assert (sent.then_status, sent.then_resolution_code_id) == ("resolved", code.id)
     else:
         assert (ticket.status, ticket.resolution_code_id) == ("resolved", code.id)
+
+
+def test_many_are_offered_codes_where_any_of_their_branches_asks(make: Factory, login) -> None:
+    asking, other = make.branch(requires_code=True), make.branch()
+    asked, unasked = make.ticket(asking, status="open"), make.ticket(other, status="open")
+    client = login(make.agent("Admin"))
+    code = lifecycle.current().offered_codes[0]
+    page = client.get(f"/queue/bulk?do=status&number={asked.number}&number={unasked.number}").get_data(
+        as_text=True
+    )
+    assert f'value="resolved:{code.id}"' in page
+    assert 'value="resolved"' in page
+    page = client.get(f"/queue/bulk?do=status&number={unasked.number}").get_data(as_text=True)
+    assert f'value="resolved:{code.id}"' not in page
+    page = client.get(f"/queue/bulk?do=status&number={asked.number}&status=resolved:{code.id}").get_data(
+        as_text=True
+    )
+    assert "Choose a resolution code" not in page
+    page = client.get(f"/queue/bulk?do=status&number={asked.number}&status=resolved").get_data(as_text=True)
+    assert "Choose a resolution code" in page

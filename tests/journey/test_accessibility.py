@@ -38,7 +38,8 @@ PAGES = {
             "CALENDAR FAULTS",
             "CALENDAR DIFFERENCE",
         ),
-        *("/admin/escalation-rules/list/", "/admin/notify-targets/list/"),
+        *("/admin/escalation-rules/list/", "/admin/notify-targets/list/", "/admin/routing-rules/edit/1"),
+        *("/admin/lifecycle/list/", "/admin/resolution-codes/list/"),
     ),
     None: ("/login/",),
 }

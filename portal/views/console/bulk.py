@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import jsonify, render_template, request, url_for
 from markupsafe import Markup
+from sqlalchemy import select
 from werkzeug.datastructures import MultiDict
 
 from portal import access
@@ -200,12 +201,14 @@ def _fields(kind: Kind, numbers: Sequence[int]) -> dict[str, Choices]:
     return {_NAMES[kind.name][0]: choices(numbers)} if choices else {}
 
 
-def _statuses() -> Choices:
-    """Every status; where the desk asks how a matter ended, what ends it with each code."""
+def _statuses(numbers: Sequence[int]) -> Choices:
+    """Every status; where the desk asks how a matter ended, what ends it with each code; where a branch does, both."""
     life = living.current()
-    offered = list(lifecycle.labels(life).items())
-    if life.requires_code:
-        offered = lifecycle.coded(offered, "open", life)
+    plain = list(lifecycle.labels(life).items())
+    coded = lifecycle.coded(plain, "open", life)
+    offered = coded if life.requires_code else plain
+    if not life.requires_code and _is_asked_in(_branches_of(numbers)):
+        offered = [*plain, *(each for each in coded if each not in plain)]
     return [(name, tell(words_)) for name, words_ in offered]
 
 
@@ -226,12 +229,18 @@ def _targets(numbers: Sequence[int]) -> Choices:
 
 _CHOICES: dict[str, Callable[[Sequence[int]], Choices]] = {
     "assign": _assignees,
-    "status": lambda _: _statuses(),
+    "status": _statuses,
     "priority": lambda _: [(name, words.PRIORITIES[name]) for name in reversed(PRIORITIES)],
     "reply": lambda _: [(each.id, each.name) for each in templates.usable_templates(person())],
     "merge": _targets,
     "move": lambda _: [(branch.id, branch.name) for branch in lists.active_branches()],
 }
+
+
+def _is_asked_in(branch_ids: set[int]) -> bool:
+    """Whether any of these branches asks for a resolution code of its own accord."""
+    asking = select(Branch.id).where(Branch.id.in_(branch_ids), Branch.requires_code.is_(True))
+    return db.session.scalar(asking.limit(1)) is not None
 
 
 def _branches_of(numbers: Sequence[int]) -> set[int]:

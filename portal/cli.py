@@ -11,7 +11,7 @@ from portal.errors import Permanent, Retryable, UserFault
 
 def install_commands(app: Flask) -> None:
     """Attach every command; each imports what it needs when it runs, so that none makes the others slow."""
-    for command in (release, worker, listener, tickets, reply, status, doctor, api_key):
+    for command in (release, worker, listener, tickets, reply, status, recompute_clocks, doctor, api_key):
         app.cli.add_command(command)
 
 
@@ -109,6 +109,26 @@ def status(number: int, status: str, username: str, code: str) -> None:
     except (UserFault, Retryable, Permanent) as fault:
         _fail(str(fault))
     click.echo(f"#{number} is {ticket.status}.")
+
+
+@click.command("recompute-clocks")
+@click.option("--after", default=0, help="Go on after the ticket of this id, where it was broken off.")
+def recompute_clocks(after: int) -> None:
+    """Compute every clock anew from the ledger, and say which were stored otherwise. They are corrected."""
+    from portal.services import recomputing
+
+    many = 0
+    differing: list[int] = []
+    for looked in recomputing.recompute_all(after):
+        many += looked.many
+        differing += looked.differing
+        click.echo(f"{many} tickets, up to id {looked.last_id}; {len(differing)} differed", err=True)
+    if not differing:
+        click.echo(f"The clocks of {many} tickets are as the ledger says. Nothing was changed.")
+        return
+    click.echo(f"{len(differing)} of {many} tickets differed and were corrected:")
+    click.echo(" ".join(f"#{number}" for number in differing))
+    sys.exit(1)
 
 
 @click.command()

@@ -39,6 +39,8 @@ KEPT_TABLES = (
 )
 
 
+# Before xdist looks for groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Journeys take longest and want a machine to themselves: they come first, one after the other in one process."""
     journeys = Path(__file__).parent / "journey"

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Flask, current_app
 from rq import Queue, SimpleWorker, worker_registration
 from rq.worker_pool import WorkerPool
+from sqlalchemy.exc import DBAPIError
 
 from portal.enqueue import QUEUES
 from portal.extensions import db
@@ -49,7 +50,16 @@ class PortalWorker(SimpleWorker):
             try:
                 return super().perform_job(*words, **settings)
             finally:
-                db.session.remove()
+                _let_go()
+
+
+def _let_go() -> None:
+    """End the job's session; where the database has gone away meanwhile, without it."""
+    try:
+        db.session.remove()
+    except DBAPIError:
+        # What was not committed is gone with the connection. The worker goes on.
+        db.session.registry.clear()
 
 
 def run_pool(worker_count: int) -> None:

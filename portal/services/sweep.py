@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, select
 
+from portal import faults
 from portal.extensions import db
 from portal.models import Clock, Escalation, Ticket
 from portal.models.columns import now
@@ -84,10 +85,13 @@ def _fire_batch(is_owed: ColumnElement[bool], moment: Any, fire: Fire) -> int:
         ).all()
         ladders = escalation.ladders_of({ticket.branch_id for ticket in tickets.values()})
         work = _Round(at, ladders, escalation.open_among(tickets.values()))
+        faults.point("sweep_claimed")
         for clock in clocks:
             fire(work, tickets[clock.ticket_id], clock)
         rows.update_changed(list(tickets.values()))
         rows.update_changed(clocks)
+        faults.point("sweep_written")
+    faults.point("sweep_committed")
     return len(clocks)
 
 

@@ -1,13 +1,15 @@
-"""Four workers that look for what nobody has acknowledged, each replaced when it dies, until nothing is due.
+"""Four workers that look for what is due, each replaced when it dies, until nothing is.
 
-Run as `python -m tests.journey.step_workers`, with the settings of the installation in the environment.
+Run as `python -m tests.journey.step_workers steps` for what nobody has acknowledged, `clocks` for clocks, with the
+settings of the installation in the environment.
 """
 
 import os
+import sys
 from typing import NoReturn
 
 from portal.extensions import db
-from portal.services import unacknowledged
+from portal.services import sweep, unacknowledged
 from wsgi import create_worker_app
 
 WORKERS, BATCH, DONE = 4, 5, 7
@@ -36,8 +38,9 @@ def _begin() -> int:
 
 def _work() -> NoReturn:
     # Small batches have more ends to die at.
-    unacknowledged.BATCH = BATCH
-    while unacknowledged.fire_due():
+    unacknowledged.BATCH = sweep.BATCH = BATCH
+    look = {"steps": unacknowledged.fire_due, "clocks": sweep.sweep}[sys.argv[1]]
+    while look():
         pass
     os._exit(DONE)
 

@@ -8,7 +8,7 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.journey.conftest import Installation, wait_until
 from tests.journey.test_main_job import mail_with
@@ -83,8 +83,20 @@ def test_an_answer_follows_the_message_that_an_agent_moved(
     agent.goto(f"{installation.base_url}/tickets/{chair['number']}")
     agent.get_by_label("More about this ticket").click()
     agent.get_by_text("Merge into another ticket").click()
-    agent.get_by_label("Number, subject or customer").fill(str(invoice["number"]))
-    agent.get_by_role("radio", name="Invoice of October").check()
+    # Chosen from the customer's other tickets before the answer to the search has come: it stays chosen.
+    asked: list[Route] = []
+
+    def hold(route: Route) -> None:
+        asked.append(route)
+
+    agent.route("**/merge?q=*", hold)
+    with agent.expect_request("**/merge?q=*"):
+        agent.get_by_label("Number, subject or customer").fill(str(invoice["number"]))
+    chosen = agent.get_by_role("radio", name="Invoice of October")
+    chosen.check()
+    asked[0].continue_()
+    expect(agent.get_by_role("status").filter(has_text="1 found")).to_be_attached()
+    expect(chosen).to_be_checked()
     agent.get_by_role("button", name="Merge into it").click()
     expect(agent.get_by_role("heading", name="Invoice of October")).to_be_visible()
     agent.goto(f"{installation.base_url}/tickets/{chair['number']}")

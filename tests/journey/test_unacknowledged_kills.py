@@ -42,7 +42,7 @@ def test_each_step_is_taken_once_however_often_workers_die(
     kills.touch()
 
     subprocess.run(
-        [sys.executable, "-m", "tests.journey.step_workers"],
+        [sys.executable, "-m", "tests.journey.step_workers", "steps"],
         cwd=ROOT,
         env={
             **os.environ,

@@ -5,13 +5,13 @@ from typing import Any
 from flask import flash, jsonify, redirect, request, url_for
 
 from portal import access
-from portal.errors import NotFound, UserFault
+from portal.errors import Forbidden, NotFound, UserFault
 from portal.errors_pages import wants_partial
 from portal.extensions import db
 from portal.language import gettext
 from portal.models import Branch, Escalation, Ticket, User
 from portal.rules import lifecycle
-from portal.services import assignment, escalation, following, people, tickets, triage
+from portal.services import assignment, escalation, following, people, sla, tickets, triage
 from portal.views.console.blueprint import ID, blueprint, person
 from portal.views.console.filters import LARGEST_SMALL_ID
 from portal.views.console.side import effects_line
@@ -54,6 +54,20 @@ def set_status(number: int) -> Any:
     effects = effects_line(found)
     says = gettext("The status is changed.")
     return _done(number, f"{says} {effects}" if effects else says, is_news=bool(effects))
+
+
+@blueprint.post(f"/tickets/<{ID}:number>/clocks")
+def recompute_clocks(number: int) -> Any:
+    """For admins: the stored clocks computed anew from the ledger."""
+    found = _ticket(number)
+    if access.ADMIN not in access.role_names(person()):
+        raise Forbidden("Only an admin computes clocks anew.")
+    says = (
+        gettext("Computed anew from the ledger: the clocks were stored otherwise and are corrected.")
+        if sla.recompute(found)
+        else gettext("Computed anew from the ledger: nothing changed.")
+    )
+    return _done(number, says, is_news=True)
 
 
 @blueprint.post(f"/tickets/<{ID}:number>/priority")

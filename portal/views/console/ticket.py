@@ -96,6 +96,7 @@ def explain_clocks(number: int) -> str:
         gettext("How these figures come about"),
         ticket=found,
         explanations=explanations,
+        may_recompute=access.ADMIN in access.role_names(person()),
     )
 
 

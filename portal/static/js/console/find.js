@@ -20,7 +20,7 @@ export function attach(place) {
       const html = await response.text();
       // Answers may overtake each other: the one to the newest question counts.
       if (!response.ok || mine !== asked) return;
-      found.innerHTML = html;
+      show(found, html);
       said.textContent = found.querySelector("legend")?.textContent.trim() ?? "";
     } catch {
       /* Said by request. */
@@ -43,6 +43,17 @@ export function attach(place) {
     event.preventDefault();
     choose(found);
   });
+}
+
+/* What somebody has chosen already stays chosen where it is found again, and keeps the focus it has. */
+function show(found, html) {
+  const chosen = found.querySelector("input[type=radio]:checked");
+  const isFocused = chosen !== null && chosen === document.activeElement;
+  found.innerHTML = html;
+  const again = [...found.querySelectorAll("input[type=radio]")].find((radio) => radio.value === chosen?.value);
+  if (!again) return;
+  again.checked = true;
+  if (isFocused) again.focus();
 }
 
 function choose(found) {

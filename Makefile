@@ -25,7 +25,7 @@ $(VENV)/.dev: requirements.txt requirements-dev.txt
 
 test: install
 	@sh scripts/chromium.sh
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope
 
 check: install
 	$(BIN)/ruff format --check .

@@ -24,6 +24,7 @@ START_SECONDS = 120
 # For what a page does at once: a machine may have much else to do.
 PATIENCE_MS = 60_000
 # Before its behaviours are attached, a link leads to a page of its own and a key is kept for later.
+# A function: an expression would be evaluated anew at every look, which our pages do not let anybody do.
 IS_ATTACHED = """() => [...document.querySelectorAll("[data-behaviour]")].every((one) => {
   const attached = (one.dataset.attached ?? "").split(" ");
   return one.dataset.behaviour.trim().split(/\\s+/).every((name) => attached.includes(name));

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from tests.journey.conftest import Installation, log_in
+from tests.journey.conftest import IS_ATTACHED, Installation, log_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.journey]
 
@@ -143,9 +143,7 @@ def visit(page: Any, base_url: str, path: str) -> None:
         return
     wanted, shown = OPENED[path]
     # Before its script is there, a link leads to a page of its own.
-    page.wait_for_function(
-        "[...document.querySelectorAll('a[data-behaviour]')].every((link) => link.dataset.attached)"
-    )
+    page.wait_for_function(IS_ATTACHED)
     if wanted == "menu":
         page.locator("#ticket-menu > summary").click()
         page.get_by_text("Merge into another ticket").click()

@@ -89,11 +89,11 @@ def test_the_page_is_painted_while_the_editor_is_still_awaited(
     page.goto(address, wait_until="commit")
 
     page.locator("#ticket-subject").wait_for()
-    page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0")
+    page.wait_for_function("() => performance.getEntriesByName('first-contentful-paint').length > 0")
     box = page.locator("#reply-form textarea[name=html]")
     box.fill("Written before the editor came.")
     assert box.input_value() == "Written before the editor came."
-    page.wait_for_function("document.readyState === 'complete'")
+    page.wait_for_function("() => document.readyState === 'complete'")
     for route in awaited:
         route.abort()
 
